@@ -1,0 +1,1 @@
+//! Finding and replacing values in JSON without parsing it.
