@@ -2,3 +2,16 @@
 
 pub mod classify;
 pub mod dialect;
+pub mod hints;
+pub mod policy;
+pub mod router;
+mod stats;
+
+pub use crate::{
+    classify::{Class, Classify, Verdict},
+    hints::{Call, Candidates, Deadline, HoldBack, Risk, Routed, Session, Strict, Task},
+    router::{
+        BuildError, Credential, Decision, Mode, NobodyFree, Outcome, OutcomeId, OutcomeRouter,
+        PickRequest, Pool, Reason, Score, Snapshot, Target, Ticket, Unavailable, Upstream,
+    },
+};

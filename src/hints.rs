@@ -1,0 +1,289 @@
+//! What a caller may say about a request, and what it is told about the answer.
+//!
+//! Hints are request extensions. A missing one means its default, never an error. [`Routed`] is a
+//! response extension; [`Call`] is shared by all attempts of one logical call.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    classify::Verdict,
+    router::{OutcomeId, Reason, TargetId},
+};
+
+/// What kind of work a request is: `"synthesis"`, `"extraction"`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Task(Arc<str>);
+
+impl Task {
+    /// Names the kind of work.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The session that a request belongs to. Policies see it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Session(Arc<str>);
+
+impl Session {
+    /// Names the session.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Restricts the targets of one request, by target name or model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidates {
+    kind: CandidatesKind,
+    names: Arc<[String]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CandidatesKind {
+    Only,
+    Except,
+}
+
+impl Candidates {
+    /// Allows only these.
+    #[must_use]
+    pub fn only<I: IntoIterator<Item: Into<String>>>(names: I) -> Self {
+        Self::new(CandidatesKind::Only, names)
+    }
+
+    /// Allows all but these.
+    #[must_use]
+    pub fn except<I: IntoIterator<Item: Into<String>>>(names: I) -> Self {
+        Self::new(CandidatesKind::Except, names)
+    }
+
+    /// Allows one.
+    #[must_use]
+    pub fn one(name: impl Into<String>) -> Self {
+        Self::only([name])
+    }
+
+    fn new<I: IntoIterator<Item: Into<String>>>(kind: CandidatesKind, names: I) -> Self {
+        Self {
+            kind,
+            names: names.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    pub(crate) fn allows(&self, target: &str, model: &str) -> bool {
+        let named = self
+            .names
+            .iter()
+            .any(|name| name == target || name == model);
+        match self.kind {
+            CandidatesKind::Only => named,
+            CandidatesKind::Except => !named,
+        }
+    }
+}
+
+/// Rules out any other model than the requested one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strict;
+
+/// How long the caller is willing to wait for a target to become free, from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(pub Duration);
+
+/// Rules out exploration for this request: nothing is tried out on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Risk;
+
+/// Switches hold-back for one request: whether a streamed answer is held until its first content,
+/// so that an error before it can still fail over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldBack(pub bool);
+
+/// Which model was asked for, which one serves, and why. A response extension.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    pub(crate) requested: Arc<str>,
+    pub(crate) target: Arc<str>,
+    pub(crate) model: Arc<str>,
+    pub(crate) pool: Arc<str>,
+    pub(crate) reason: Reason,
+    pub(crate) attempt: u32,
+    pub(crate) id: OutcomeId,
+    pub(crate) observed: Option<Arc<str>>,
+}
+
+impl Routed {
+    /// Returns the model that the request named.
+    #[must_use]
+    pub fn requested_model(&self) -> &str {
+        &self.requested
+    }
+
+    /// Returns the model that serves.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Returns the name of the target that serves.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Returns the name of the pool.
+    #[must_use]
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    /// Returns why this target was picked.
+    #[must_use]
+    pub fn reason(&self) -> &Reason {
+        &self.reason
+    }
+
+    /// Returns which attempt of the logical call this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Returns the id under which the answer can be scored.
+    #[must_use]
+    pub fn outcome_id(&self) -> OutcomeId {
+        self.id
+    }
+
+    /// Returns, in [`Mode::Observe`](crate::Mode::Observe), the target that would have been picked.
+    #[must_use]
+    pub fn would_have_been(&self) -> Option<&str> {
+        self.observed.as_deref()
+    }
+}
+
+/// What the attempts of one logical call share: the targets that were tried, and how that ended.
+///
+/// [`FailoverLayer`](crate::FailoverLayer) and [`CallLayer`](crate::CallLayer) insert it; clones
+/// share. It tells on `Err`, too, which target failed.
+#[derive(Clone, Default)]
+pub struct Call {
+    state: Arc<Mutex<CallState>>,
+}
+
+#[derive(Debug, Default)]
+struct CallState {
+    attempts: Vec<Attempted>,
+    side_effects: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Attempted {
+    target: TargetId,
+    routed: Routed,
+    verdict: Option<Verdict>,
+}
+
+/// Names an attempt within its call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttemptIndex(usize);
+
+impl Call {
+    /// Creates the state of a call that has made no attempt.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the number of attempts so far.
+    #[must_use]
+    pub fn attempts(&self) -> usize {
+        self.with(|state| state.attempts.len())
+    }
+
+    /// Returns who served the last attempt.
+    #[must_use]
+    pub fn last(&self) -> Option<Routed> {
+        self.with(|state| state.attempts.last().map(|last| last.routed.clone()))
+    }
+
+    /// Returns how the last attempt ended, as far as that is known.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.with(|state| state.attempts.last().and_then(|last| last.verdict.clone()))
+    }
+
+    pub(crate) fn tried(&self) -> smallvec::SmallVec<[TargetId; 4]> {
+        self.with(|state| {
+            state
+                .attempts
+                .iter()
+                .map(|attempt| attempt.target)
+                .collect()
+        })
+    }
+
+    pub(crate) fn begin(&self, target: TargetId, routed: Routed) -> AttemptIndex {
+        self.with(|state| {
+            state.attempts.push(Attempted {
+                target,
+                routed,
+                verdict: None,
+            });
+            AttemptIndex(state.attempts.len() - 1)
+        })
+    }
+
+    pub(crate) fn settle(&self, index: AttemptIndex, verdict: Verdict) {
+        self.with(|state| {
+            if let Some(attempt) = state.attempts.get_mut(index.0) {
+                attempt.verdict = Some(verdict);
+            }
+        });
+    }
+
+    /// Returns what became of the attempts from the given one on: the last one that was begun.
+    pub(crate) fn since(&self, first: usize) -> Option<(TargetId, Routed, Option<Verdict>)> {
+        self.with(|state| {
+            let last = state.attempts.get(first..).and_then(<[_]>::last)?;
+            Some((last.target, last.routed.clone(), last.verdict.clone()))
+        })
+    }
+
+    pub(crate) fn note_side_effects(&self) {
+        self.with(|state| state.side_effects = true);
+    }
+
+    pub(crate) fn has_side_effects(&self) -> bool {
+        self.with(|state| state.side_effects)
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut CallState) -> T) -> T {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with(|state| state.fmt(f))
+    }
+}

@@ -1,0 +1,285 @@
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, Uri, header, response::Parts};
+use http_body::Frame;
+
+use crate::{
+    classify::{
+        BodySeen, Class, DefaultClassifier, Classify, Limits, Seen, Transport, Usage, Verdict,
+    },
+    dialect::{Dialect, sse::Observer},
+    hints::{AttemptIndex, Call},
+    router::{Outcome, OutcomeRouter, Ticket},
+};
+
+/// How much of a body that is no stream is kept for its judgement.
+const JUDGED: usize = 1024 * 1024;
+
+/// One open attempt: what was seen of its answer, and the ticket it will settle.
+pub(super) struct Attempt {
+    router: OutcomeRouter,
+    /// Present until the attempt is settled.
+    ticket: Option<Ticket>,
+    call: Option<(Call, AttemptIndex)>,
+    uri: Uri,
+    dialect: &'static dyn Dialect,
+    head: Option<Head>,
+    watch: Watch,
+    first_content: Option<Duration>,
+}
+
+struct Head {
+    status: StatusCode,
+    wall: SystemTime,
+    limits: Limits,
+    verdict: Verdict,
+    /// Kept once the head has been released.
+    headers: HeaderMap,
+}
+
+/// How the body is watched.
+enum Watch {
+    /// Not at all: too long, or compressed.
+    Opaque,
+    /// Kept whole, up to the limit.
+    Whole { chunks: VecDeque<Bytes>, len: usize },
+    /// Event by event.
+    Stream(Box<Observer>),
+}
+
+/// What the head says about holding the answer back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A failure: its body is read before the head is released.
+    Failure,
+    /// A short answer: held to its end.
+    Whole,
+    /// A stream of events: held to its first content.
+    Stream,
+    /// Something that must flow at once.
+    Flow,
+}
+
+impl Attempt {
+    pub(super) fn begin(
+        router: &OutcomeRouter,
+        ticket: Ticket,
+        call: Option<&Call>,
+        uri: Uri,
+        dialect: &'static dyn Dialect,
+    ) -> Self {
+        let call = call.map(|call| {
+            (call.clone(), call.begin(ticket.target_id(), ticket.routed().clone()))
+        });
+        Self {
+            router: router.clone(),
+            ticket: Some(ticket),
+            call,
+            uri,
+            dialect,
+            head: None,
+            watch: Watch::Opaque,
+            first_content: None,
+        }
+    }
+
+    /// Tells the caller who serves.
+    pub(super) fn announce<R>(&self, response: &mut Response<R>) {
+        if let Some(ticket) = &self.ticket {
+            response.extensions_mut().insert(ticket.routed().clone());
+        }
+    }
+
+    /// Takes in the head of the answer.
+    pub(super) fn head(&mut self, parts: &Parts) -> Shape {
+        let now = self.router.now();
+        let wall = self.router.wall();
+        let seen = Seen::head(self.uri.path(), parts.status, &parts.headers, wall);
+        let verdict = self.classify(&seen);
+        let limits = Limits::from_headers(&parts.headers, wall);
+        if let Some(ticket) = &mut self.ticket {
+            ticket.head_at(Outcome::new(verdict.clone()).limits(limits), now);
+        }
+        let shape = shape(parts);
+        self.watch = match shape {
+            _ if is_encoded(&parts.headers) => Watch::Opaque,
+            Shape::Failure | Shape::Whole => Watch::Whole { chunks: VecDeque::new(), len: 0 },
+            Shape::Stream => Watch::Stream(Box::new(Observer::new(self.dialect))),
+            Shape::Flow => Watch::Opaque,
+        };
+        self.head = Some(Head {
+            status: parts.status,
+            wall,
+            limits,
+            verdict,
+            headers: HeaderMap::new(),
+        });
+        match self.watch {
+            Watch::Opaque => Shape::Flow,
+            _ => shape,
+        }
+    }
+
+    /// Takes in one frame of the body.
+    pub(super) fn frame(&mut self, frame: &Frame<Bytes>) {
+        let Some(data) = frame.data_ref() else { return };
+        match &mut self.watch {
+            Watch::Opaque => {}
+            Watch::Whole { chunks, len } => {
+                *len = len.saturating_add(data.len());
+                if *len > JUDGED {
+                    self.watch = Watch::Opaque;
+                } else {
+                    chunks.push_back(data.clone());
+                }
+            }
+            Watch::Stream(observer) => {
+                let silent = observer.summary().first_content.is_none();
+                observer.feed(data);
+                if silent && observer.summary().first_content.is_some() {
+                    let started = self.ticket.as_ref().map(Ticket::started);
+                    let now = self.router.now();
+                    self.first_content =
+                        started.map(|started| now.saturating_duration_since(started));
+                }
+            }
+        }
+    }
+
+    /// Returns the observer of a stream.
+    pub(super) fn observer(&self) -> Option<&Observer> {
+        match &self.watch {
+            Watch::Stream(observer) => Some(observer),
+            _ => None,
+        }
+    }
+
+    /// The head is about to be released while the attempt is open: what is known of a failure is
+    /// told to the call now, since it decides on the head.
+    pub(super) fn release(&mut self, headers: &HeaderMap) {
+        let Some(head) = &mut self.head else { return };
+        head.headers = headers.clone();
+        if head.verdict.class != Class::Success {
+            if let Some((call, index)) = &self.call {
+                call.settle(*index, head.verdict.clone());
+            }
+        }
+    }
+
+    /// The call failed before a head came.
+    pub(super) fn fail(mut self, transport: Transport) {
+        let headers = HeaderMap::new();
+        let mut seen = Seen::head(self.uri.path(), StatusCode::OK, &headers, self.router.wall())
+            .with_transport(Some(transport));
+        seen.status = None;
+        let verdict = self.classify(&seen);
+        self.settle(verdict, None);
+    }
+
+    /// The body has ended, or the transport has.
+    pub(super) fn conclude(mut self, headers: Option<&HeaderMap>, transport: Option<Transport>) {
+        self.judge(headers, transport);
+    }
+
+    fn judge(&mut self, headers: Option<&HeaderMap>, transport: Option<Transport>) {
+        let Some(head) = &self.head else { return };
+        if let Watch::Stream(observer) = &mut self.watch {
+            observer.finish();
+        }
+        let body = match &self.watch {
+            Watch::Opaque => BodySeen::Opaque,
+            Watch::Whole { chunks, .. } => BodySeen::Whole(join(chunks)),
+            Watch::Stream(observer) => BodySeen::Stream(observer.summary()),
+        };
+        let usage = usage(&body);
+        let headers = headers.unwrap_or(&head.headers);
+        let seen = Seen::head(self.uri.path(), head.status, headers, head.wall)
+            .with_body(body)
+            .with_transport(transport);
+        let verdict = self.classify(&seen);
+        self.settle(verdict, usage);
+    }
+
+    fn settle(&mut self, verdict: Verdict, usage: Option<Usage>) {
+        let Some(ticket) = self.ticket.take() else { return };
+        if let Some((call, index)) = &self.call {
+            call.settle(*index, verdict.clone());
+        }
+        let limits = self.head.as_ref().map(|head| head.limits).unwrap_or_default();
+        let outcome = Outcome::new(verdict)
+            .limits(limits)
+            .usage(usage)
+            .first_content(self.first_content);
+        ticket.settle_at(outcome, self.router.now());
+    }
+
+    /// Asks the classifier. Its panic is its own: the shipped rules then judge.
+    fn classify(&self, seen: &Seen<'_>) -> Verdict {
+        let classifier = self.router.classifier();
+        catch_unwind(AssertUnwindSafe(|| classifier.classify(seen))).unwrap_or_else(|_| {
+            self.router.counters().classifier_panicked();
+            DefaultClassifier.classify(seen)
+        })
+    }
+}
+
+impl Drop for Attempt {
+    /// Dropped while open: a stream that has said how it ends is judged by that, a failed head
+    /// settles as what it said, and everything else is abandoned.
+    fn drop(&mut self) {
+        let Some(ticket) = &self.ticket else { return };
+        if self.observer().is_some_and(|o| o.summary().terminal || o.summary().error.is_some()) {
+            self.judge(None, None);
+            return;
+        }
+        let failed = self.head.as_ref().map(|head| &head.verdict);
+        let failed = failed.filter(|verdict| verdict.class != Class::Success);
+        if let Some((call, index)) = &self.call {
+            let verdict = failed.cloned().unwrap_or_else(|| Verdict::new(Class::Abandoned));
+            call.settle(*index, verdict);
+        }
+        tracing::debug!(target = %ticket.target(), "attempt dropped while open");
+    }
+}
+
+fn shape(parts: &Parts) -> Shape {
+    if !parts.status.is_success() {
+        return Shape::Failure;
+    }
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "text/event-stream" => Shape::Stream,
+        "" | "text/html" | "text/plain" => Shape::Whole,
+        json if json == "application/json" || json.ends_with("+json") => Shape::Whole,
+        _ => Shape::Flow,
+    }
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+fn join(chunks: &VecDeque<Bytes>) -> Cow<'_, [u8]> {
+    match chunks.len() {
+        0 => Cow::Borrowed(&[]),
+        1 => Cow::Borrowed(chunks.front().map_or(&[], |chunk| chunk)),
+        _ => Cow::Owned(chunks.iter().flatten().copied().collect()),
+    }
+}
+
+fn usage(body: &BodySeen<'_>) -> Option<Usage> {
+    match body {
+        BodySeen::Stream(summary) => summary.usage,
+        BodySeen::Whole(body) => Usage::from_json(body),
+        _ => None,
+    }
+}

@@ -1,0 +1,153 @@
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Response, response::Parts};
+use http_body::{Body, Frame};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{
+    attempt::{Attempt, Shape},
+    response_body::{ResponseBody, Watched},
+};
+use crate::{classify::Transport, router::OutcomeRouter};
+
+/// No more than this of a body is held, comments and all.
+const MAX_BYTES: usize = 64 * 1024;
+/// No more than this many events of a stream, and no longer than this.
+const MAX_EVENTS: u64 = 64;
+const MAX_TIME: Duration = Duration::from_secs(5);
+/// A provider that sends keep-alives is working: its stream is let go this long after the first,
+/// so that nobody in front cuts an idle connection.
+const MAX_PING_AGE: Duration = Duration::from_secs(1);
+/// The body of a failure is short, or not worth the wait.
+const MAX_FAILURE_TIME: Duration = Duration::from_secs(1);
+
+/// An answer whose head is not released yet.
+pub(super) struct Holding<R: Body> {
+    parts: Parts,
+    body: Pin<Box<R>>,
+    held: VecDeque<Frame<Bytes>>,
+    bytes: usize,
+    ended: Option<Result<(), R::Error>>,
+    /// Present until the attempt is settled.
+    attempt: Option<Attempt>,
+    shape: Shape,
+    since: Instant,
+    pinged: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl<R: Body<Data = Bytes>> Holding<R> {
+    pub(super) fn new(response: Response<R>, mut attempt: Attempt, hold_back: bool, now: Instant) -> Self {
+        let (parts, body) = response.into_parts();
+        let shape = match attempt.head(&parts) {
+            Shape::Stream if !hold_back => Shape::Flow,
+            shape => shape,
+        };
+        Self {
+            parts,
+            body: Box::pin(body),
+            held: VecDeque::new(),
+            bytes: 0,
+            ended: None,
+            attempt: Some(attempt),
+            shape,
+            since: now,
+            pinged: None,
+            sleep: None,
+        }
+    }
+
+    /// Reads on until the answer may be released.
+    pub(super) fn poll(&mut self, router: &OutcomeRouter, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.is_decided() {
+            let Poll::Ready(polled) = self.body.as_mut().poll_frame(cx) else {
+                return self.poll_deadline(cx);
+            };
+            match polled {
+                Some(Ok(frame)) => self.keep(frame, router),
+                Some(Err(error)) => self.end(Err(error), Some(Transport::Incomplete)),
+                None => self.end(Ok(()), None),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Releases the answer.
+    pub(super) fn release(mut self) -> Response<ResponseBody<R>> {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.release(&self.parts.headers);
+        }
+        let watched = Watched {
+            held: self.held,
+            ended: self.ended,
+            rest: self.body,
+            attempt: self.attempt,
+        };
+        Response::from_parts(self.parts, ResponseBody::watched(watched))
+    }
+
+    fn is_decided(&self) -> bool {
+        let Some(attempt) = &self.attempt else { return true };
+        if self.shape == Shape::Flow || self.bytes > MAX_BYTES {
+            return true;
+        }
+        attempt.observer().is_some_and(|observer| {
+            let summary = observer.summary();
+            summary.first_content.is_some()
+                || summary.terminal
+                || summary.events + summary.keep_alives >= MAX_EVENTS
+        })
+    }
+
+    fn keep(&mut self, frame: Frame<Bytes>, router: &OutcomeRouter) {
+        self.bytes += frame.data_ref().map_or(0, Bytes::len);
+        let mut failed = false;
+        if let Some(attempt) = &mut self.attempt {
+            attempt.frame(&frame);
+            if let Some(summary) = attempt.observer().map(|observer| observer.summary()) {
+                failed = summary.error.is_some() && summary.first_content.is_none();
+                if summary.keep_alives > 0 && self.pinged.is_none() {
+                    self.pinged = Some(router.now());
+                }
+            }
+        }
+        self.held.push_back(frame);
+        if failed {
+            self.settle(None);
+        }
+    }
+
+    fn end(&mut self, ended: Result<(), R::Error>, transport: Option<Transport>) {
+        self.ended = Some(ended);
+        self.settle(transport);
+    }
+
+    fn settle(&mut self, transport: Option<Transport>) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.conclude(Some(&self.parts.headers), transport);
+        }
+    }
+
+    /// Nothing to read: lets the answer go when it has been held for long enough.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let longest = match self.shape {
+            Shape::Failure => MAX_FAILURE_TIME,
+            _ => MAX_TIME,
+        };
+        let deadline = self.pinged.map_or(self.since + longest, |pinged| {
+            (pinged + MAX_PING_AGE).min(self.since + longest)
+        });
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,195 @@
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Uri,
+    header::{self, HeaderName},
+    request::Parts,
+    uri::PathAndQuery,
+};
+
+use crate::{
+    dialect::{Dialect, Endpoint, Located, Site, json},
+    router::Upstream,
+};
+
+/// Headers and query parameters that carry secrets. None of a caller's crosses to another upstream.
+const CREDENTIALS: [HeaderName; 8] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+const QUERY_CREDENTIALS: [&str; 6] =
+    ["access_token", "api-key", "api_key", "apikey", "key", "subscription-key"];
+
+/// Names another model in a request.
+pub(super) fn rename(
+    chunks: VecDeque<Bytes>,
+    uri: &mut Uri,
+    located: &Located,
+    model: &str,
+) -> VecDeque<Bytes> {
+    if located.model == model {
+        return chunks;
+    }
+    match &located.site {
+        Site::Json(ranges) => json::splice(chunks, ranges, &json::escape(model)),
+        Site::Path(range) => {
+            if let Some(renamed) = rename_path(uri, range.clone(), model) {
+                *uri = renamed;
+            }
+            chunks
+        }
+    }
+}
+
+/// Makes the framing headers of a collected body true.
+pub(super) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
+    headers.remove(header::EXPECT);
+    if trailers {
+        // HTTP/1 drops trailers beside a Content-Length: it stays chunked.
+        headers.remove(header::CONTENT_LENGTH);
+    } else {
+        headers.remove(header::TRANSFER_ENCODING);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+    }
+}
+
+/// Sends a request to another upstream: scheme, authority, base path and credentials are replaced.
+pub(super) fn readdress(
+    parts: &mut Parts,
+    upstream: &Upstream,
+    dialect: &dyn Dialect,
+    endpoint: Endpoint,
+) {
+    let same = parts.uri.scheme() == Some(&upstream.scheme)
+        && parts.uri.authority() == Some(&upstream.authority);
+    let suffix = parts.uri.path().get(endpoint.suffix..).unwrap_or_default();
+    let mut target = format!("{}{suffix}", upstream.base_path);
+    let query = parts.uri.query().map(|query| if same { query.to_owned() } else { scrub(query) });
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
+        target.push('?');
+        target.push_str(&query);
+    }
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.scheme = Some(upstream.scheme.clone());
+    uri.authority = Some(upstream.authority.clone());
+    // Both halves were part of valid URIs, so the whole is one.
+    uri.path_and_query = PathAndQuery::try_from(target).ok().or(uri.path_and_query);
+    if let Ok(uri) = Uri::from_parts(uri) {
+        parts.uri = uri;
+    }
+    let headers = &mut parts.headers;
+    if headers.contains_key(header::HOST) {
+        if let Ok(host) = HeaderValue::from_str(upstream.authority.as_str()) {
+            headers.insert(header::HOST, host);
+        }
+    }
+    let own = upstream.credential.as_ref().and_then(|own| own.for_dialect(dialect.name()));
+    if !same || own.is_some() {
+        for name in &CREDENTIALS {
+            headers.remove(name);
+        }
+    }
+    if let Some((name, value)) = own {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
+fn scrub(query: &str) -> String {
+    let kept = query.split('&').filter(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        !QUERY_CREDENTIALS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+    });
+    kept.collect::<Vec<_>>().join("&")
+}
+
+fn rename_path(uri: &Uri, range: std::ops::Range<usize>, model: &str) -> Option<Uri> {
+    let path = uri.path();
+    let (before, after) = (path.get(..range.start)?, path.get(range.end..)?);
+    let mut target = String::with_capacity(path.len() + model.len());
+    target.push_str(before);
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            target.push(char::from(byte));
+        } else {
+            target.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    target.push_str(after);
+    if let Some(query) = uri.query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::{dialect, router::Credential};
+
+    fn readdressed(uri: &str, base: &str, secret: Option<&str>) -> Parts {
+        let mut request = Request::post(uri).header("host", "gateway");
+        for name in &CREDENTIALS {
+            request = request.header(name, "inbound");
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let mut upstream = Upstream::new(base).unwrap();
+        if let Some(secret) = secret {
+            upstream = upstream.credential(Credential::new(secret).unwrap());
+        }
+        let (dialect, endpoint) = dialect::detect(parts.uri.path()).unwrap();
+        readdress(&mut parts, &upstream, dialect, endpoint);
+        parts
+    }
+
+    #[test]
+    fn scheme_authority_base_path_and_host_are_replaced() {
+        let parts = readdressed(
+            "http://127.0.0.1:8080/v1/chat/completions?x=1",
+            "https://api.groq.com/openai/v1/",
+            None,
+        );
+        assert_eq!(parts.uri, "https://api.groq.com/openai/v1/chat/completions?x=1");
+        assert_eq!(parts.headers["host"], "api.groq.com");
+    }
+
+    #[test]
+    fn f39_no_inbound_credential_crosses_and_the_own_one_is_attached() {
+        for path in ["/v1/chat/completions", "/v1/messages"] {
+            let uri = format!("http://a{path}?key=s&api-key=s&access_token=s&API_KEY=s&v=2");
+            let parts = readdressed(&uri, "http://b", Some("own"));
+            assert_eq!(parts.uri.query(), Some("v=2"));
+            assert!(parts.headers.values().all(|value| value != "inbound"));
+            let own: Vec<_> =
+                parts.headers.values().filter(|value| value.is_sensitive()).collect();
+            assert_eq!(own.len(), 1, "{path}");
+            let parts = readdressed(&uri, "http://b", None);
+            assert!(parts.headers.values().all(|value| value != "inbound"));
+        }
+    }
+
+    #[test]
+    fn the_same_upstream_keeps_the_callers_credential() {
+        let parts = readdressed("http://a/v1/chat/completions?key=s", "http://a/v1", None);
+        assert_eq!(parts.headers["authorization"], "inbound");
+        assert_eq!(parts.uri.query(), Some("key=s"));
+    }
+
+    #[test]
+    fn f20_a_model_in_a_path_is_percent_encoded() {
+        let uri = Uri::from_static("http://h/m/old:go?q");
+        let renamed = rename_path(&uri, 3..6, "../a b\r\n\u{e9}?#").unwrap();
+        assert_eq!(renamed, "http://h/m/..%2Fa%20b%0D%0A%C3%A9%3F%23:go?q");
+    }
+}

@@ -1,0 +1,302 @@
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, AtomicU64},
+    },
+};
+
+use super::{
+    Inner, OutcomeRouter,
+    clock::{Clock, SystemClock},
+    counters::Counters,
+    error::BuildError,
+    group::{Group, Member},
+    ledger::Ledger,
+    target::{Pool, Target},
+};
+use crate::{
+    classify::{Classify, DefaultClassifier},
+    policy::{Adaptive, RoutingPolicy},
+};
+
+/// Long enough for any model's name, short enough for labels and keys.
+const LONGEST_NAME: usize = 256;
+/// The largest request body that is looked into.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+/// Attempts that can be scored later.
+const LEDGER: usize = 16_384;
+/// The pool of models that were declared without one.
+const UNNAMED: &str = "default";
+
+/// Builds an [`OutcomeRouter`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    models: Option<Pool>,
+    pools: Vec<Pool>,
+    policy: Arc<dyn RoutingPolicy>,
+    classifier: Arc<dyn Classify>,
+    clock: Arc<dyn Clock>,
+    seed: Option<u64>,
+    max_body: usize,
+    ledger: usize,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            models: None,
+            pools: Vec::new(),
+            policy: Arc::new(Adaptive),
+            classifier: Arc::new(DefaultClassifier),
+            clock: Arc::new(SystemClock),
+            seed: None,
+            max_body: MAX_BODY,
+            ledger: LEDGER,
+        }
+    }
+
+    /// Adds a model to the pool `default`, less preferred than those before it. It is served at
+    /// the caller's own upstream, with the caller's own credential.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        let models = self.models.take().unwrap_or_else(|| Pool::new(UNNAMED));
+        self.models = Some(models.model(model));
+        self
+    }
+
+    /// Adds a pool.
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pools.push(pool);
+        self
+    }
+
+    /// Sets the policy of the pools that have none of their own. Default: [`Adaptive`].
+    pub fn policy(mut self, policy: impl RoutingPolicy + 'static) -> Self {
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Sets how answers are judged. Default: [`DefaultClassifier`].
+    pub fn classifier(mut self, classifier: impl Classify + 'static) -> Self {
+        self.classifier = Arc::new(classifier);
+        self
+    }
+
+    /// Sets the clock. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets the seed of all randomness, which is a function of it and of the decision's number.
+    /// Default: drawn from the system.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Sets the largest request body, in bytes, that is buffered and looked into; larger ones pass
+    /// through. Default: 32 MiB.
+    pub fn max_body_bytes(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Sets how many attempts are remembered for later scores. Default: 16,384.
+    pub fn ledger_capacity(mut self, attempts: usize) -> Self {
+        self.ledger = attempts;
+        self
+    }
+
+    /// Builds the router.
+    ///
+    /// # Errors
+    ///
+    /// If there is no target, if a name is empty, longer than 256 bytes or holds control
+    /// characters, or if two pools or two targets of a pool share a name.
+    pub fn build(self) -> Result<OutcomeRouter, BuildError> {
+        let now = self.clock.now();
+        let mut assembly = Assembly::default();
+        let unnamed = self.models.is_some();
+        for pool in self.models.into_iter().chain(self.pools) {
+            assembly.add(pool, &self.policy, now)?;
+        }
+        if assembly.targets.is_empty() {
+            return Err(BuildError::new("a router needs at least one model"));
+        }
+        let names = assembly.names(unnamed)?;
+        let seed = self
+            .seed
+            .unwrap_or_else(|| RandomState::new().hash_one(0_u8));
+        Ok(OutcomeRouter {
+            inner: Arc::new(Inner {
+                pools: assembly.pools,
+                targets: assembly.targets,
+                groups: assembly.groups.into_iter().map(Mutex::new).collect(),
+                credentials: assembly
+                    .credentials
+                    .iter()
+                    .map(|_| CredentialState::new())
+                    .collect(),
+                names,
+                classifier: self.classifier,
+                clock: self.clock,
+                epoch: now,
+                seed,
+                decisions: AtomicU64::new(0),
+                ledger: Ledger::new(self.ledger),
+                counters: Counters::default(),
+                max_body: self.max_body,
+            }),
+        })
+    }
+}
+
+use super::{CredentialState, Name, PoolEntry, TargetEntry};
+
+/// What a build puts together.
+#[derive(Default)]
+struct Assembly {
+    pools: Vec<PoolEntry>,
+    targets: Vec<TargetEntry>,
+    groups: Vec<Group>,
+    group_keys: HashMap<String, usize>,
+    credentials: Vec<super::target::Credential>,
+}
+
+impl Assembly {
+    fn add(
+        &mut self,
+        pool: Pool,
+        policy: &Arc<dyn RoutingPolicy>,
+        now: tokio::time::Instant,
+    ) -> Result<(), BuildError> {
+        let what = format!("pool {:?}", pool.name);
+        check_name("pool", &pool.name)?;
+        if pool.targets.is_empty() {
+            return Err(BuildError::new(format!("{what} has no target")));
+        }
+        let index = self.pools.len();
+        let first = self.targets.len();
+        for (rank, target) in pool.targets.iter().enumerate() {
+            check_name(&format!("{what}: model"), &target.model)?;
+            check_name(&format!("{what}: target"), target.label())?;
+            let twin = self
+                .targets
+                .iter()
+                .skip(first)
+                .any(|other| *other.name == *target.label());
+            if twin {
+                return Err(BuildError::new(format!(
+                    "{what} has two targets named {:?}; name one of them otherwise",
+                    target.label()
+                )));
+            }
+            self.add_target(index, rank, target, now);
+        }
+        self.pools.push(PoolEntry {
+            name: pool.name.into(),
+            aliases: pool.aliases,
+            targets: first..self.targets.len(),
+            policy: pool.policy.unwrap_or_else(|| policy.clone()),
+            mode: AtomicU8::new(super::mode_to_u8(pool.mode)),
+            nobody_free: pool.nobody_free,
+            upgrade: pool.upgrade,
+            hold_back: pool.hold_back,
+        });
+        Ok(())
+    }
+
+    fn add_target(&mut self, pool: usize, rank: usize, target: &Target, now: tokio::time::Instant) {
+        let credential = target.upstream.as_ref().and_then(|upstream| {
+            let credential = upstream.credential.as_ref()?;
+            let known = self
+                .credentials
+                .iter()
+                .position(|known| known == credential);
+            Some(known.unwrap_or_else(|| {
+                self.credentials.push(credential.clone());
+                self.credentials.len() - 1
+            }))
+        });
+        let key = target.quota_group.as_ref().map_or_else(
+            || {
+                let upstream = target.upstream.as_ref().map(super::target::Upstream::key);
+                format!("auto {upstream:?} {credential:?} {}", target.model)
+            },
+            |group| format!("named {group}"),
+        );
+        let group = *self.group_keys.entry(key).or_insert_with(|| {
+            self.groups.push(Group::new(now));
+            self.groups.len() - 1
+        });
+        let mut slot = 0;
+        if let Some(group) = self.groups.get_mut(group) {
+            slot = group.members.len();
+            group.members.push(Member::new(now));
+        }
+        self.targets.push(TargetEntry {
+            name: target.label().into(),
+            model: target.model.as_str().into(),
+            pool,
+            rank,
+            upstream: target.upstream.clone().map(Arc::new),
+            group,
+            slot,
+            credential,
+        });
+    }
+
+    /// Says what a requested model may mean. A pool's own name and aliases win over models; of two
+    /// pools with the same model, the first wins.
+    fn names(&self, unnamed: bool) -> Result<HashMap<Arc<str>, Name>, BuildError> {
+        let mut names = HashMap::new();
+        for (index, pool) in self.pools.iter().enumerate() {
+            let own = (index > 0 || !unnamed).then_some(&*pool.name);
+            for name in own
+                .into_iter()
+                .chain(pool.aliases.iter().map(String::as_str))
+            {
+                check_name("alias", name)?;
+                let name: Arc<str> = name.into();
+                let entry = Name {
+                    text: name.clone(),
+                    pool: index,
+                    rank: 0,
+                    alias: true,
+                };
+                if names.insert(name.clone(), entry).is_some() {
+                    return Err(BuildError::new(format!("two pools answer to {name:?}")));
+                }
+            }
+        }
+        for target in &self.targets {
+            names.entry(target.model.clone()).or_insert_with(|| Name {
+                text: target.model.clone(),
+                pool: target.pool,
+                rank: target.rank,
+                alias: false,
+            });
+        }
+        Ok(names)
+    }
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), BuildError> {
+    if name.is_empty() {
+        return Err(BuildError::new(format!("{what}: the name is empty")));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(BuildError::new(format!(
+            "{what}: the name is longer than {LONGEST_NAME} bytes"
+        )));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(BuildError::new(format!(
+            "{what}: the name {name:?} holds a control character"
+        )));
+    }
+    Ok(())
+}

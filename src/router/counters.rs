@@ -1,0 +1,135 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// What happens to requests beside attempts.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    passed: [AtomicU64; Passed::ALL.len()],
+    policy_panics: AtomicU64,
+    classifier_panics: AtomicU64,
+    repeats: AtomicU64,
+    paid_twice: AtomicU64,
+    refused: AtomicU64,
+    reports: AtomicU64,
+}
+
+/// Why a request passed through the layer unrouted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Passed {
+    /// It is no POST to an inference endpoint.
+    NotInference,
+    /// Its body is of a type that the dialect cannot look into.
+    ContentType,
+    /// Its body is compressed.
+    Encoded,
+    /// Its body is covered by a digest or signature.
+    Signed,
+    /// Its body is larger than the limit.
+    TooLarge,
+    /// Its body failed while it was collected.
+    UploadFailed,
+    /// Its body is no JSON object.
+    NotJson,
+    /// Its body is nested too deeply.
+    TooDeep,
+    /// It names no model.
+    NoModel,
+    /// It names a model that no pool serves.
+    UnknownModel,
+    /// Its pool is switched off.
+    Off,
+}
+
+impl Passed {
+    /// Every reason, in declaration order.
+    pub const ALL: [Self; 11] = [
+        Self::NotInference,
+        Self::ContentType,
+        Self::Encoded,
+        Self::Signed,
+        Self::TooLarge,
+        Self::UploadFailed,
+        Self::NotJson,
+        Self::TooDeep,
+        Self::NoModel,
+        Self::UnknownModel,
+        Self::Off,
+    ];
+}
+
+/// Counts beside attempts, since the router was built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests that passed through unrouted, by reason; reasons that did not occur are left out.
+    pub passed_through: Vec<(Passed, u64)>,
+    /// Panics of a policy, which were caught.
+    pub policy_panics: u64,
+    /// Panics of a classifier, which were caught.
+    pub classifier_panics: u64,
+    /// Attempts beyond the first of their call.
+    pub repeats: u64,
+    /// Repeats after an attempt that the provider may have worked on, and charged for.
+    pub paid_twice: u64,
+    /// Answers of our own: nobody was free.
+    pub refused: u64,
+    /// Scores taken in.
+    pub reports: u64,
+}
+
+impl Counters {
+    pub(crate) fn passed(&self, why: Passed) {
+        if let Some(counter) = self.passed.get(why as usize) {
+            add(counter);
+        }
+    }
+
+    pub(crate) fn policy_panicked(&self) {
+        add(&self.policy_panics);
+    }
+
+    pub(crate) fn classifier_panicked(&self) {
+        add(&self.classifier_panics);
+    }
+
+    pub(crate) fn repeated(&self, maybe_paid: bool) {
+        add(&self.repeats);
+        if maybe_paid {
+            add(&self.paid_twice);
+        }
+    }
+
+    pub(crate) fn refused(&self) {
+        add(&self.refused);
+    }
+
+    pub(crate) fn reported(&self) {
+        add(&self.reports);
+    }
+
+    pub(super) fn snapshot(&self) -> Counts {
+        let passed_through = Passed::ALL
+            .iter()
+            .zip(&self.passed)
+            .map(|(why, counter)| (*why, counter.load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            passed_through,
+            policy_panics: load(&self.policy_panics),
+            classifier_panics: load(&self.classifier_panics),
+            repeats: load(&self.repeats),
+            paid_twice: load(&self.paid_twice),
+            refused: load(&self.refused),
+            reports: load(&self.reports),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,123 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+/// Why a target serves a request.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is the requested model, or the first of the requested pool.
+    Preferred,
+    /// The preferred target was passed over.
+    Instead {
+        /// The preferred target.
+        of: Arc<str>,
+        /// Why it was passed over.
+        because: Obstacle,
+    },
+    /// Nobody was free; this is the least bad.
+    LeastBad,
+    /// The pool is only observed, or off: the requested model serves.
+    Observed,
+}
+
+/// Why a target does not serve a request, or not now.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// The caller's hints rule it out.
+    Excluded,
+    /// The caller wants the requested model only.
+    Strict,
+    /// It does not speak the request's dialect.
+    Dialect,
+    /// The provider said not before this time has passed.
+    RateLimited(Duration),
+    /// Its limit is expected to have no room before this time has passed.
+    NoRoom(Duration),
+    /// It is coming back from a rate limit, a share of the traffic at a time.
+    Returning,
+    /// Its breaker is open for this time.
+    Broken(Duration),
+    /// Its credential was refused and is out for this time.
+    Unauthorized(Duration),
+    /// This call has tried it before.
+    Tried,
+    /// Its score is lower.
+    Score,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |duration: &Duration| duration.as_secs_f64();
+        match self {
+            Self::Excluded => f.write_str("excluded by the caller"),
+            Self::Strict => f.write_str("not the requested model"),
+            Self::Dialect => f.write_str("does not speak the request's dialect"),
+            Self::RateLimited(wait) => write!(f, "rate limited for {:.1} s", seconds(wait)),
+            Self::NoRoom(wait) => write!(f, "no room expected for {:.1} s", seconds(wait)),
+            Self::Returning => f.write_str("returning from a rate limit"),
+            Self::Broken(wait) => write!(f, "failing, left alone for {:.1} s", seconds(wait)),
+            Self::Unauthorized(wait) => {
+                write!(f, "credential refused, out for {:.1} s", seconds(wait))
+            }
+            Self::Tried => f.write_str("tried before in this call"),
+            Self::Score => f.write_str("less likely to succeed"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Preferred => f.write_str("preferred"),
+            Self::Instead { of, because } => write!(f, "{of}: {because}"),
+            Self::LeastBad => f.write_str("nobody is free, least bad"),
+            Self::Observed => f.write_str("observed only"),
+        }
+    }
+}
+
+/// A decision with its reasons: what a pick would do, or did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Decision {
+    /// The pool.
+    pub pool: Arc<str>,
+    /// The policy that scored.
+    pub policy: &'static str,
+    /// Every target of the pool, in declared order.
+    pub candidates: Vec<Weighed>,
+    /// The target picked, as an index into `candidates`.
+    pub chosen: Option<usize>,
+    /// Why it was picked.
+    pub reason: Option<Reason>,
+    /// Where nobody is free: how long until the first is expected to be.
+    pub retry_in: Option<Duration>,
+}
+
+impl Decision {
+    /// Returns the name of the target picked.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.chosen
+            .and_then(|chosen| self.candidates.get(chosen))
+            .map(|target| &*target.target)
+    }
+}
+
+/// One target in a [`Decision`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Weighed {
+    /// The target.
+    pub target: Arc<str>,
+    /// The model it serves.
+    pub model: Arc<str>,
+    /// Probability that an attempt does not fail, 0 to 1.
+    pub health: f64,
+    /// Expected score of an answer, 0 to 1.
+    pub quality: f64,
+    /// What the policy gave it; `None` where it was ruled out before.
+    pub score: Option<f64>,
+    /// What stands against it.
+    pub obstacle: Option<Obstacle>,
+}

@@ -1,0 +1,479 @@
+//! The shared state: which targets there are, what is known of them, and who is picked.
+//!
+//! An [`OutcomeRouter`] is a cheap handle; clones share. It works without HTTP, too:
+//!
+//! ```
+//! use tower_outcome::{OutcomeRouter, Outcome, PickRequest, Class, Verdict};
+//!
+//! let router = OutcomeRouter::builder().model("gpt-4o").model("gpt-4o-mini").build()?;
+//! let now = router.now();
+//! let ticket = router.pick_at(&PickRequest::new("gpt-4o"), now)?;
+//! assert_eq!(ticket.model(), "gpt-4o");
+//! ticket.settle_at(Outcome::new(Verdict::new(Class::Success)), now);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod builder;
+mod clock;
+mod counters;
+mod credential;
+mod decision;
+mod error;
+mod evaluation;
+mod group;
+mod ledger;
+mod request;
+mod snapshot;
+mod target;
+mod ticket;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+pub(crate) use self::counters::Counters;
+pub use self::{
+    builder::Builder,
+    clock::{Clock, SystemClock},
+    counters::{Counts, Passed},
+    decision::{Decision, Obstacle, Reason, Weighed},
+    error::{BuildError, OutOfRange, ReportError, Unavailable},
+    ledger::{OutcomeId, Score},
+    request::{PickRequest, TargetId},
+    snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
+    target::{Credential, Mode, NobodyFree, Pool, Target, Upstream},
+    ticket::{Outcome, Ticket},
+};
+use self::{
+    credential::CredentialState,
+    error::UnavailableKind,
+    evaluation::Evaluation,
+    group::Group,
+    ledger::{Change, Ledger},
+};
+use crate::{classify::Classify, hints::Routed, policy::RoutingPolicy};
+
+/// How long routing waits for a target to become free, unless the caller says otherwise.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Picks that may lose the race for the last room before the answer is that there is none.
+const RACES: u32 = 8;
+
+/// Picks the target with the best chance to answer a request now, and learns from how it went.
+#[derive(Clone)]
+pub struct OutcomeRouter {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pools: Vec<PoolEntry>,
+    targets: Vec<TargetEntry>,
+    groups: Vec<Mutex<Group>>,
+    credentials: Vec<CredentialState>,
+    names: HashMap<Arc<str>, Name>,
+    classifier: Arc<dyn Classify>,
+    clock: Arc<dyn Clock>,
+    epoch: Instant,
+    seed: u64,
+    decisions: AtomicU64,
+    ledger: Ledger,
+    counters: Counters,
+    max_body: usize,
+}
+
+#[derive(Debug)]
+struct PoolEntry {
+    name: Arc<str>,
+    aliases: Vec<String>,
+    targets: Range<usize>,
+    policy: Arc<dyn RoutingPolicy>,
+    mode: AtomicU8,
+    nobody_free: NobodyFree,
+    upgrade: bool,
+    hold_back: bool,
+}
+
+#[derive(Debug)]
+struct TargetEntry {
+    name: Arc<str>,
+    model: Arc<str>,
+    pool: usize,
+    rank: usize,
+    upstream: Option<Arc<Upstream>>,
+    group: usize,
+    slot: usize,
+    credential: Option<usize>,
+}
+
+/// What a requested model means.
+#[derive(Debug)]
+struct Name {
+    text: Arc<str>,
+    pool: usize,
+    rank: usize,
+    alias: bool,
+}
+
+impl OutcomeRouter {
+    /// Starts building a router.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Says what a pick would do now, and why. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If no pool serves the requested model.
+    pub fn decide(&self, request: &PickRequest<'_>, now: Instant) -> Result<Decision, Unavailable> {
+        let number = self.inner.decisions.load(Ordering::Relaxed);
+        self.inner.explain(request, number, now)
+    }
+
+    /// Picks a target and opens a ticket for the attempt.
+    ///
+    /// # Errors
+    ///
+    /// If no pool serves the requested model, if no target of the pool may serve it, or if none is
+    /// free; the error says for how long.
+    pub fn pick_at(&self, request: &PickRequest<'_>, now: Instant) -> Result<Ticket, Unavailable> {
+        let number = self.inner.decisions.fetch_add(1, Ordering::Relaxed);
+        let name = self.inner.name(request.model)?;
+        if self.inner.pool(name)?.mode() != Mode::Route {
+            return self.observe(request, name, number, now);
+        }
+        for _ in 0..RACES {
+            let evaluation = self.inner.evaluate(request, number, now)?;
+            let (chosen, reason) = evaluation.choose()?;
+            if let Some(ticket) = self.open(request, &evaluation, chosen, reason, number, now) {
+                return Ok(ticket);
+            }
+        }
+        Err(Unavailable {
+            kind: UnavailableKind::NobodyFree,
+            retry_in: Some(Duration::from_millis(10)),
+        })
+    }
+
+    /// Picks a target now; see [`pick_at`](Self::pick_at).
+    ///
+    /// # Errors
+    ///
+    /// As [`pick_at`](Self::pick_at).
+    pub fn pick(&self, request: &PickRequest<'_>) -> Result<Ticket, Unavailable> {
+        self.pick_at(request, self.now())
+    }
+
+    /// Takes in a score for an attempt. Late is fine, twice is once, later replaces earlier.
+    ///
+    /// # Errors
+    ///
+    /// If this router did not issue the id, or has forgotten it.
+    pub fn report_at(&self, id: OutcomeId, score: Score, now: Instant) -> Result<(), ReportError> {
+        let (target, change) = self.inner.ledger.score(id, score, now)?;
+        let Some(target) = self.inner.targets.get(target as usize) else {
+            return Ok(());
+        };
+        let mut group = self.inner.group(target.group);
+        let Some(member) = group.members.get_mut(target.slot) else {
+            return Ok(());
+        };
+        match change {
+            Change::Nothing => return Ok(()),
+            Change::First => member.quality.record(score.value(), now),
+            Change::Correction { old, then } => {
+                member.quality.correct(old, score.value(), then, now);
+            }
+        }
+        self.inner.counters.reported();
+        Ok(())
+    }
+
+    /// Takes in a score now; see [`report_at`](Self::report_at).
+    ///
+    /// # Errors
+    ///
+    /// As [`report_at`](Self::report_at).
+    pub fn report(&self, id: OutcomeId, score: Score) -> Result<(), ReportError> {
+        self.report_at(id, score, self.now())
+    }
+
+    /// Returns the mode of a pool, or `None` where there is no pool of this name.
+    #[must_use]
+    pub fn mode(&self, pool: &str) -> Option<Mode> {
+        self.inner
+            .pools
+            .iter()
+            .find(|entry| *entry.name == *pool)
+            .map(PoolEntry::mode)
+    }
+
+    /// Switches a pool. Returns whether there is a pool of this name. The models that were
+    /// declared without a pool are in the pool `default`.
+    pub fn set_mode(&self, pool: &str, mode: Mode) -> bool {
+        let entry = self.inner.pools.iter().find(|entry| *entry.name == *pool);
+        if let Some(entry) = entry {
+            entry.mode.store(mode_to_u8(mode), Ordering::Relaxed);
+        }
+        entry.is_some()
+    }
+
+    /// Returns what is known, as of `now`.
+    #[must_use]
+    pub fn snapshot_at(&self, now: Instant) -> Snapshot {
+        self.inner.snapshot(now)
+    }
+
+    /// Returns what is known now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_at(self.now())
+    }
+
+    /// Returns whether a pool serves this model, alias or pool name.
+    #[must_use]
+    pub fn knows(&self, model: &str) -> bool {
+        self.inner.names.contains_key(model)
+    }
+
+    /// Returns the time by the router's own clock.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.inner.clock.now()
+    }
+
+    pub(crate) fn wall(&self) -> std::time::SystemTime {
+        self.inner.clock.wall()
+    }
+
+    pub(crate) fn classifier(&self) -> &dyn Classify {
+        &*self.inner.classifier
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    pub(crate) fn max_body(&self) -> usize {
+        self.inner.max_body
+    }
+
+    /// Returns how the pool that serves a model is set up.
+    pub(crate) fn pool_rules(&self, model: &str) -> Option<PoolRules> {
+        let name = self.inner.names.get(model)?;
+        let pool = self.inner.pools.get(name.pool)?;
+        Some(PoolRules {
+            mode: pool.mode(),
+            nobody_free: pool.nobody_free,
+            hold_back: pool.hold_back,
+        })
+    }
+
+    /// Returns the upstream that serves a model in a pool that is off.
+    pub(crate) fn off_upstream(&self, model: &str) -> Option<(Option<Arc<Upstream>>, Arc<str>)> {
+        let name = self.inner.names.get(model)?;
+        let target = self.inner.requested(name)?;
+        Some((target.upstream.clone(), target.model.clone()))
+    }
+
+    /// Returns a number from 0 to 1 that is a function of the seed and of `salt`.
+    pub(crate) fn jitter(&self, salt: u64) -> f64 {
+        crate::policy::Rng::new(!self.inner.seed, salt).next_f64()
+    }
+
+    /// Returns whether another target than those tried is free now, for a call that named `model`.
+    pub(crate) fn alternative(
+        &self,
+        request: &PickRequest<'_>,
+        now: Instant,
+    ) -> Option<evaluation::Next> {
+        let number = self.inner.decisions.load(Ordering::Relaxed);
+        self.inner
+            .evaluate(request, number, now)
+            .ok()
+            .map(|evaluation| evaluation.next())
+    }
+
+    /// Serves the requested target whatever its state, and notes what would have been picked.
+    fn observe(
+        &self,
+        request: &PickRequest<'_>,
+        name: &Name,
+        number: u64,
+        now: Instant,
+    ) -> Result<Ticket, Unavailable> {
+        let nobody = Unavailable {
+            kind: UnavailableKind::NoCandidate,
+            retry_in: None,
+        };
+        let target = self.inner.requested_id(name).ok_or(nobody)?;
+        let observed = self
+            .inner
+            .explain(request, number, now)
+            .ok()
+            .and_then(|decision| decision.target().map(Arc::from));
+        let ticket = self.ticket(
+            request,
+            name,
+            target,
+            Reason::Observed,
+            number,
+            now,
+            |group| {
+                group.capacity.take(request.tokens as f64, now);
+                Some(())
+            },
+        );
+        ticket
+            .map(|ticket| ticket.observing(observed))
+            .ok_or(Unavailable {
+                kind: UnavailableKind::NoCandidate,
+                retry_in: None,
+            })
+    }
+
+    fn open(
+        &self,
+        request: &PickRequest<'_>,
+        evaluation: &Evaluation<'_>,
+        chosen: usize,
+        reason: Reason,
+        number: u64,
+        now: Instant,
+    ) -> Option<Ticket> {
+        let target = evaluation.target(chosen)?;
+        self.ticket(
+            request,
+            evaluation.name,
+            target,
+            reason,
+            number,
+            now,
+            |group| evaluation.still_fits(chosen, group, now).then_some(()),
+        )
+    }
+
+    /// Books an attempt under the group's lock, if `admit` says so.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one call site each for routing and observing"
+    )]
+    fn ticket(
+        &self,
+        request: &PickRequest<'_>,
+        name: &Name,
+        id: TargetId,
+        reason: Reason,
+        number: u64,
+        now: Instant,
+        admit: impl FnOnce(&mut Group) -> Option<()>,
+    ) -> Option<Ticket> {
+        let target = self.inner.targets.get(id.0 as usize)?;
+        let pool = self.inner.pools.get(target.pool)?;
+        let booking = {
+            let mut group = self.inner.group(target.group);
+            admit(&mut group)?;
+            ticket::Booking::new(&mut group, target.slot, request, now)?
+        };
+        let routed = Routed {
+            requested: name.text.clone(),
+            target: target.name.clone(),
+            model: target.model.clone(),
+            pool: pool.name.clone(),
+            reason,
+            attempt: request.attempts.saturating_add(1),
+            id: self.inner.ledger.open(number, id.0),
+            observed: None,
+        };
+        Some(Ticket::new(
+            self.clone(),
+            id,
+            routed,
+            target.upstream.clone(),
+            booking,
+        ))
+    }
+}
+
+impl fmt::Debug for OutcomeRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pools: Vec<_> = self.inner.pools.iter().map(|pool| &*pool.name).collect();
+        f.debug_struct("OutcomeRouter")
+            .field("pools", &pools)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a pool is set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolRules {
+    pub(crate) mode: Mode,
+    pub(crate) nobody_free: NobodyFree,
+    pub(crate) hold_back: bool,
+}
+
+impl PoolEntry {
+    fn mode(&self) -> Mode {
+        match self.mode.load(Ordering::Relaxed) {
+            0 => Mode::Route,
+            1 => Mode::Observe,
+            _ => Mode::Off,
+        }
+    }
+}
+
+fn mode_to_u8(mode: Mode) -> u8 {
+    match mode {
+        Mode::Route => 0,
+        Mode::Observe => 1,
+        Mode::Off => 2,
+    }
+}
+
+impl Inner {
+    fn name(&self, model: &str) -> Result<&Name, Unavailable> {
+        self.names.get(model).ok_or(Unavailable {
+            kind: UnavailableKind::UnknownModel,
+            retry_in: None,
+        })
+    }
+
+    fn pool(&self, name: &Name) -> Result<&PoolEntry, Unavailable> {
+        self.pools.get(name.pool).ok_or(Unavailable {
+            kind: UnavailableKind::UnknownModel,
+            retry_in: None,
+        })
+    }
+
+    /// Locks a group. A poisoned lock is recovered: nothing panics while it is held, and decayed
+    /// sums are valid at every step.
+    fn group(&self, index: usize) -> MutexGuard<'_, Group> {
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "indices are assigned by the builder"
+        )]
+        self.groups[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn requested_id(&self, name: &Name) -> Option<TargetId> {
+        let pool = self.pools.get(name.pool)?;
+        u32::try_from(pool.targets.start + name.rank)
+            .ok()
+            .map(TargetId)
+    }
+
+    fn requested(&self, name: &Name) -> Option<&TargetEntry> {
+        self.requested_id(name)
+            .and_then(|id| self.targets.get(id.0 as usize))
+    }
+}

@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+/// What the router needs to know of a request in order to pick a target.
+#[derive(Clone, Debug)]
+pub struct PickRequest<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) task: Option<&'a str>,
+    pub(crate) session: Option<&'a str>,
+    pub(crate) candidates: Option<&'a crate::hints::Candidates>,
+    pub(crate) strict: bool,
+    pub(crate) risk_averse: bool,
+    pub(crate) stream: bool,
+    pub(crate) tokens: u64,
+    pub(crate) dialect: Option<&'a str>,
+    pub(crate) tried: &'a [TargetId],
+    pub(crate) attempts: u32,
+    pub(crate) deadline: Option<Duration>,
+}
+
+/// A target of one router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TargetId(pub(crate) u32);
+
+impl<'a> PickRequest<'a> {
+    /// Creates a request for a model, a pool or an alias.
+    #[must_use]
+    pub fn new(model: &'a str) -> Self {
+        Self {
+            model,
+            task: None,
+            session: None,
+            candidates: None,
+            strict: false,
+            risk_averse: false,
+            stream: false,
+            tokens: 1,
+            dialect: None,
+            tried: &[],
+            attempts: 0,
+            deadline: None,
+        }
+    }
+
+    /// Says what kind of work it is.
+    #[must_use]
+    pub fn task(mut self, task: &'a str) -> Self {
+        self.task = Some(task);
+        self
+    }
+
+    /// Says which session it belongs to.
+    #[must_use]
+    pub fn session(mut self, session: &'a str) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// Restricts the targets.
+    #[must_use]
+    pub fn candidates(mut self, candidates: &'a crate::hints::Candidates) -> Self {
+        self.candidates = Some(candidates);
+        self
+    }
+
+    /// Rules out any other model than the requested one.
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// Rules out exploration.
+    #[must_use]
+    pub fn risk_averse(mut self, risk_averse: bool) -> Self {
+        self.risk_averse = risk_averse;
+        self
+    }
+
+    /// Says whether the answer will be streamed: its latency is then that of the first content.
+    #[must_use]
+    pub fn stream(mut self, stream: bool) -> Self {
+        self.stream = stream;
+        self
+    }
+
+    /// Estimates the tokens that the request will cost, prompt and answer.
+    #[must_use]
+    pub fn tokens(mut self, tokens: u64) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
+    /// Names the dialect the request is written in; targets that do not speak it are left out.
+    #[must_use]
+    pub fn dialect(mut self, dialect: &'a str) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    /// Names the targets that this logical call has tried before. They come last.
+    #[must_use]
+    pub fn tried(mut self, tried: &'a [TargetId]) -> Self {
+        self.tried = tried;
+        self.attempts = u32::try_from(tried.len()).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// Sets how long the caller is willing to wait for a target to become free. Default: 10
+    /// seconds.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+}

@@ -1,0 +1,343 @@
+use std::{fmt, sync::Arc};
+
+use http::{
+    HeaderName, HeaderValue, Uri,
+    uri::{Authority, Scheme},
+};
+
+use super::error::BuildError;
+use crate::{
+    dialect::{self, Dialect},
+    policy::RoutingPolicy,
+};
+
+/// One way to answer: a model, at the caller's own upstream or at one of its own.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub(crate) name: Option<String>,
+    pub(crate) model: String,
+    pub(crate) upstream: Option<Upstream>,
+    pub(crate) quota_group: Option<String>,
+}
+
+impl Target {
+    /// Creates a target that serves `model` wherever the caller's request was addressed to.
+    #[must_use]
+    pub fn new(model: impl Into<String>) -> Self {
+        Self {
+            name: None,
+            model: model.into(),
+            upstream: None,
+            quota_group: None,
+        }
+    }
+
+    /// Sets the name by which decisions, hints and metrics speak of this target. Default: the
+    /// model. Needed where one pool has a model twice.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sends requests for this target to an upstream of its own.
+    #[must_use]
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = Some(upstream);
+        self
+    }
+
+    /// Names the provider's limit that this target shares with others. Default: one per upstream,
+    /// credential and model.
+    #[must_use]
+    pub fn quota_group(mut self, group: impl Into<String>) -> Self {
+        self.quota_group = Some(group.into());
+        self
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.model)
+    }
+}
+
+/// Where a target's requests go: scheme, authority and base path.
+#[derive(Clone)]
+pub struct Upstream {
+    pub(crate) scheme: Scheme,
+    pub(crate) authority: Authority,
+    pub(crate) base_path: String,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) dialect: Option<&'static dyn Dialect>,
+}
+
+impl Upstream {
+    /// Creates an upstream from its base URL, as an SDK takes it: `https://api.openai.com/v1`,
+    /// `https://api.anthropic.com`.
+    ///
+    /// The part of a request's path that all providers of a dialect share (`/chat/completions`,
+    /// `/v1/messages`) is appended to the base path.
+    ///
+    /// # Errors
+    ///
+    /// If the URL does not parse, is not `http` or `https`, or has a query or user information.
+    pub fn new(base_url: &str) -> Result<Self, BuildError> {
+        let uri: Uri = base_url
+            .parse()
+            .map_err(|error| BuildError::new(format!("upstream {base_url:?}: {error}")))?;
+        let parts = uri.into_parts();
+        let scheme = parts
+            .scheme
+            .filter(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
+            .ok_or_else(|| {
+                BuildError::new(format!(
+                    "upstream {base_url:?}: must begin with http:// or https://"
+                ))
+            })?;
+        let authority = parts
+            .authority
+            .ok_or_else(|| BuildError::new(format!("upstream {base_url:?}: has no host")))?;
+        if authority.as_str().contains('@') {
+            return Err(BuildError::new(
+                "upstream: a base URL must not hold a user name or password; use a credential",
+            ));
+        }
+        let path = parts.path_and_query.as_ref();
+        if path.is_some_and(|path| path.query().is_some()) {
+            return Err(BuildError::new(format!(
+                "upstream {:?}: a base URL has no query",
+                authority.as_str()
+            )));
+        }
+        let base_path = path
+            .map_or("", |path| path.path())
+            .trim_end_matches('/')
+            .to_owned();
+        let dialect = match authority.host() {
+            "api.anthropic.com" => Some(&dialect::Anthropic as &'static dyn Dialect),
+            "api.openai.com" => Some(&dialect::OpenAi as &'static dyn Dialect),
+            _ => None,
+        };
+        Ok(Self {
+            scheme,
+            authority,
+            base_path,
+            credential: None,
+            dialect,
+        })
+    }
+
+    /// Attaches a credential. Those that came with the request are removed in any case: they
+    /// belong to somebody else.
+    #[must_use]
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    /// Restricts the upstream to requests in one dialect; others are kept away from its targets.
+    /// Default: any dialect, but for `api.openai.com` and `api.anthropic.com`.
+    #[must_use]
+    pub fn dialect(mut self, dialect: &'static dyn Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    /// Returns whether it takes requests in this dialect.
+    pub(crate) fn speaks(&self, dialect: &str) -> bool {
+        self.dialect.is_none_or(|own| own.name() == dialect)
+    }
+
+    pub(crate) fn key(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.authority, self.base_path)
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("url", &self.key())
+            .field("credential", &self.credential)
+            .field("dialect", &self.dialect.map(Dialect::name))
+            .finish()
+    }
+}
+
+/// A secret that opens an upstream. Never shown, not even in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// By dialect; an empty name stands for every dialect.
+    headers: Arc<[(&'static str, HeaderName, HeaderValue)]>,
+}
+
+impl Credential {
+    /// Creates a credential that goes out as each dialect's SDK sends it: `authorization: Bearer`
+    /// or `x-api-key`.
+    ///
+    /// # Errors
+    ///
+    /// If the secret is empty or no header can carry it.
+    pub fn new(secret: &str) -> Result<Self, BuildError> {
+        if secret.trim().is_empty() {
+            return Err(BuildError::new("credential: the secret is empty"));
+        }
+        let headers: Option<Vec<_>> = dialect::ALL
+            .iter()
+            .map(|dialect| {
+                let (name, mut value) = dialect.credential(secret)?;
+                value.set_sensitive(true);
+                Some((dialect.name(), name, value))
+            })
+            .collect();
+        let headers = headers.ok_or_else(|| {
+            BuildError::new("credential: the secret holds characters that no header can carry")
+        })?;
+        Ok(Self {
+            headers: headers.into(),
+        })
+    }
+
+    /// Creates a credential that goes out in a header of your choice, as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the name is no header name or the value cannot stand in a header.
+    pub fn header(name: &str, value: &str) -> Result<Self, BuildError> {
+        let name: HeaderName = name
+            .parse()
+            .map_err(|_| BuildError::new(format!("credential: {name:?} is no header name")))?;
+        let mut value: HeaderValue = value.parse().map_err(|_| {
+            BuildError::new("credential: the value holds characters that no header can carry")
+        })?;
+        value.set_sensitive(true);
+        Ok(Self {
+            headers: Arc::new([("", name, value)]),
+        })
+    }
+
+    pub(crate) fn for_dialect(&self, dialect: &str) -> Option<(&HeaderName, &HeaderValue)> {
+        self.headers
+            .iter()
+            .find(|(of, ..)| of.is_empty() || *of == dialect)
+            .map(|(_, name, value)| (name, value))
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+/// The targets that may serve a requested model, in order of preference.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    pub(crate) name: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) policy: Option<Arc<dyn RoutingPolicy>>,
+    pub(crate) mode: Mode,
+    pub(crate) nobody_free: NobodyFree,
+    pub(crate) upgrade: bool,
+    pub(crate) hold_back: bool,
+}
+
+impl Pool {
+    /// Creates an empty pool. A request may name the pool itself as its model, an alias of it, or
+    /// the model of one of its targets.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            aliases: Vec::new(),
+            targets: Vec::new(),
+            policy: None,
+            mode: Mode::Route,
+            nobody_free: NobodyFree::Wait,
+            upgrade: false,
+            hold_back: true,
+        }
+    }
+
+    /// Adds another name for the pool.
+    #[must_use]
+    pub fn alias(mut self, alias: impl Into<String>) -> Self {
+        self.aliases.push(alias.into());
+        self
+    }
+
+    /// Adds a target, less preferred than those before it.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// Adds a target that serves `model` at the caller's own upstream.
+    #[must_use]
+    pub fn model(self, model: impl Into<String>) -> Self {
+        self.target(Target::new(model))
+    }
+
+    /// Sets the policy. Default: [`Adaptive`](crate::policy::Adaptive).
+    #[must_use]
+    pub fn policy(mut self, policy: impl RoutingPolicy + 'static) -> Self {
+        self.policy = Some(Arc::new(policy));
+        self
+    }
+
+    /// Sets the mode it starts in. Default: [`Mode::Route`].
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets what happens when no target is free. Default: [`NobodyFree::Wait`].
+    #[must_use]
+    pub fn nobody_free(mut self, rule: NobodyFree) -> Self {
+        self.nobody_free = rule;
+        self
+    }
+
+    /// Lets a request that names the model of one target be served by targets that are declared
+    /// before it, too. Default: only by it and those after it.
+    #[must_use]
+    pub fn upgrade(mut self, upgrade: bool) -> Self {
+        self.upgrade = upgrade;
+        self
+    }
+
+    /// Sets whether streamed answers are held until their first content. Default: they are.
+    #[must_use]
+    pub fn hold_back(mut self, hold_back: bool) -> Self {
+        self.hold_back = hold_back;
+        self
+    }
+}
+
+/// What the router does with a pool's requests. Switchable while running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Mode {
+    /// Choose, rewrite, record.
+    Route,
+    /// Serve the requested model, record, and note what would have been chosen.
+    Observe,
+    /// Serve the requested model and look no further.
+    Off,
+}
+
+/// What happens to a request when no target is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NobodyFree {
+    /// Wait for the first to become free if that is expected within the deadline (10 seconds
+    /// unless [`Deadline`](crate::Deadline) says otherwise), else answer 429 at once.
+    Wait,
+    /// Answer 429 with `Retry-After` at once.
+    Answer,
+    /// Use the target that is expected to be free first, all the same. Only a wait that the
+    /// provider itself asked for is kept.
+    LeastBad,
+}
