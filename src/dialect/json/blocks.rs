@@ -209,3 +209,73 @@ fn prefix_xor(mut bits: u64) -> u64 {
     }
     bits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_ends_with_its_own_bracket() {
+        for value in ["[]", "{}", "[[1],[2]]", r#"{"a":[{"b":"]}"}]}"#] {
+            for fill in [0, 1, 60, 63, 64, 65, 200] {
+                let value = value.replacen(
+                    ['[', '{'],
+                    &format!("{}{}", &value[..1], " ".repeat(fill)),
+                    1,
+                );
+                assert_eq!(
+                    feed(&format!("{value}]}}")),
+                    Step::End(value.len() - 1),
+                    "{value}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_escape_reaches_over_the_edge_of_a_block() {
+        // Runs of backslashes of every length, ending around the edge.
+        for start in 50..70 {
+            for run in 1..20 {
+                let text = format!("[\"{}{}", "a".repeat(start), r"\".repeat(run));
+                let expected = if run % 2 == 0 {
+                    Step::End(text.len() + 1)
+                } else {
+                    Step::On
+                };
+                assert_eq!(feed(&format!("{text}\"]")), expected, "{start} {run}");
+            }
+        }
+    }
+
+    #[test]
+    fn brackets_must_match_in_kind() {
+        assert_eq!(feed("[}"), Step::Wrong(1));
+        assert_eq!(feed(r#"{"a":[1}, "model":1}"#), Step::Wrong(7));
+        assert_eq!(feed("[{]}"), Step::Wrong(2));
+        assert_eq!(feed("]"), Step::Wrong(0));
+    }
+
+    #[test]
+    fn a_backslash_outside_of_a_string_is_refused_before_it_can_hide_a_quote() {
+        assert_eq!(feed(r#"[\"]"#), Step::Wrong(1));
+        assert_eq!(feed(r#"["\\"\"]"#), Step::Wrong(5));
+        assert_eq!(feed(r#"[]\"#), Step::End(1));
+    }
+
+    #[test]
+    fn masks_have_a_bit_for_every_byte() {
+        for at in 0..64 {
+            let mut block = [b'x'; 64];
+            block[at] = b'"';
+            assert_eq!(mask(&block, is_text), 1 << at);
+        }
+        assert_eq!(mask(&[b'"'; 64], is_text), u64::MAX);
+        let brackets: Vec<_> = (0..=u8::MAX).filter(|byte| is_bracket(*byte)).collect();
+        assert_eq!(brackets, b"[]{}");
+    }
+
+    fn feed(piece: &str) -> Step {
+        Walk::new(128).feed(piece.as_bytes())
+    }
+}

@@ -39,7 +39,7 @@
 //!     }
 //! }
 //! let spliced = json::splice(&body, &sites, &json::escape("gpt-4o-mini"));
-//! assert_eq!(spliced.len, 94);
+//! assert_eq!(spliced.len, 90);
 //! assert_eq!(spliced.chunks[1], r#"el": "#);
 //! assert_eq!(spliced.chunks[2], r#""gpt-4o-mini""#);
 //! # Ok(())
@@ -51,6 +51,8 @@ mod cursor;
 mod error;
 mod scan;
 mod splice;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use self::{

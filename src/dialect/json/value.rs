@@ -143,3 +143,73 @@ impl Visitor<'_> for Lossy {
         Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::dialect::json::members;
+
+    #[test]
+    fn a_string_in_one_chunk_is_borrowed() {
+        assert!(matches!(
+            value(&body(r#""gpt-4o""#)).as_str(),
+            Some(Cow::Borrowed("gpt-4o"))
+        ));
+    }
+
+    #[test]
+    fn a_string_is_unescaped() {
+        let body = body(r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00é""#);
+        assert_eq!(value(&body).as_str().unwrap(), "\"\\/\u{8}\u{c}\n\r\té😀é");
+    }
+
+    #[test]
+    fn a_broken_string_is_no_text() {
+        for text in [r#""\q""#, r#""\u12""#, "\"\n\"", "\"\u{1f}\""] {
+            assert_eq!(value(&body(text)).as_str(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_says_nothing_of_another_type() {
+        for (text, string, boolean, number) in [
+            ("\"1\"", true, None, None),
+            ("true", false, Some(true), None),
+            ("false", false, Some(false), None),
+            ("18446744073709551615", false, None, Some(u64::MAX)),
+            ("18446744073709551616", false, None, None),
+            ("4096", false, None, Some(4096)),
+            ("-1", false, None, None),
+            ("1.0", false, None, None),
+            ("null", false, None, None),
+            ("[1]", false, None, None),
+            ("{}", false, None, None),
+        ] {
+            let body = body(text);
+            let value = value(&body);
+            assert_eq!(value.as_str().is_some(), string, "{text}");
+            assert_eq!(value.as_bool(), boolean, "{text}");
+            assert_eq!(value.as_u64(), number, "{text}");
+            assert_eq!(value.is_null(), text == "null", "{text}");
+            assert_eq!(value.last("a").is_ok(), text == "{}", "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_several_members_counts() {
+        let body = body(r#"{"a":1,"\u0061":2,"b":3}"#);
+        let value = value(&body);
+        assert_eq!(value.last("a").unwrap().unwrap().as_u64(), Some(2));
+        assert!(value.last("c").unwrap().is_none());
+    }
+
+    fn body(value: &str) -> [Bytes; 1] {
+        [Bytes::from(format!("{{\"v\": {value} }}"))]
+    }
+
+    fn value(body: &[Bytes]) -> Value<'_> {
+        members(body).next().unwrap().unwrap().1
+    }
+}
