@@ -73,11 +73,9 @@ impl Walk {
                 quiet = true;
                 continue;
             }
-            match self.block(block, len) {
+            match self.block(block, len, at) {
                 Step::On => {}
-                Step::End(offset) => return Step::End(at + offset),
-                Step::Wrong(offset) => return Step::Wrong(at + offset),
-                Step::TooDeep(offset) => return Step::TooDeep(at + offset),
+                step => return step,
             }
         }
         Step::On
@@ -92,7 +90,8 @@ impl Walk {
         }
     }
 
-    fn block(&mut self, block: &[u8; 64], len: usize) -> Step {
+    /// Takes in a block that starts at this offset, and of which `len` bytes count.
+    fn block(&mut self, block: &[u8; 64], len: usize, start: usize) -> Step {
         let backslashes = mask(block, |byte| byte == b'\\');
         let quotes = mask(block, |byte| byte == b'"') & !self.escape(backslashes, len);
         let in_string = prefix_xor(quotes) ^ self.in_string;
@@ -109,15 +108,14 @@ impl Walk {
         while brackets != 0 {
             let at = brackets.trailing_zeros() as usize;
             brackets &= brackets - 1;
-            match self.bracket(block.get(at).copied().unwrap_or_default()) {
+            let byte = block.get(at).copied().unwrap_or_default();
+            match self.bracket(byte, start + at) {
                 Step::On => {}
-                Step::End(_) => return Step::End(at),
-                Step::Wrong(_) => return Step::Wrong(at),
-                Step::TooDeep(_) => return Step::TooDeep(at),
+                step => return step,
             }
         }
         if stray != 0 {
-            return Step::Wrong(stray.trailing_zeros() as usize);
+            return Step::Wrong(start + stray.trailing_zeros() as usize);
         }
         Step::On
     }
@@ -136,23 +134,23 @@ impl Walk {
         escaped
     }
 
-    fn bracket(&mut self, byte: u8) -> Step {
+    fn bracket(&mut self, byte: u8, at: usize) -> Step {
         let brace = u128::from(byte & BRACE != 0);
         if byte & OPEN != 0 {
             if self.depth == self.limit {
-                return Step::TooDeep(0);
+                return Step::TooDeep(at);
             }
             self.depth += 1;
             self.braces = self.braces << 1 | brace;
             return Step::On;
         }
         if self.depth == 0 || self.braces & 1 != brace {
-            return Step::Wrong(0);
+            return Step::Wrong(at);
         }
         self.depth -= 1;
         self.braces >>= 1;
         if self.depth == 0 {
-            Step::End(0)
+            Step::End(at)
         } else {
             Step::On
         }

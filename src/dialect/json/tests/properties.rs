@@ -16,8 +16,6 @@ use super::super::{Error, Value, escape, members, splice};
 type Found = (String, Range<usize>);
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn any_chunking_agrees_with_serde_json(document in document(), cuts in cuts()) {
         let oracle = oracle(&document).expect("the document is valid");
