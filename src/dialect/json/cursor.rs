@@ -1,0 +1,152 @@
+use std::slice;
+
+use bytes::Bytes;
+use memchr::memchr2;
+
+use super::{
+    Error,
+    blocks::{Step, Walk},
+};
+
+/// A place in a body that is held in chunks.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'a> {
+    /// What is left of the chunk.
+    rest: &'a [u8],
+    later: slice::Iter<'a, Bytes>,
+    /// Where `rest` starts in the body.
+    offset: usize,
+    /// Where the body, or the part of it that may be read, ends.
+    end: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(chunks: &'a [Bytes]) -> Self {
+        let end = chunks
+            .iter()
+            .fold(0_usize, |len, chunk| len.saturating_add(chunk.len()));
+        Self {
+            rest: &[],
+            later: chunks.iter(),
+            offset: 0,
+            end,
+        }
+    }
+
+    /// Returns the part from here to the place where `end` stands.
+    pub(super) fn until(&self, end: &Self) -> Self {
+        let len = end.offset.saturating_sub(self.offset);
+        Self {
+            rest: self.rest.get(..len).unwrap_or(self.rest),
+            later: self.later.clone(),
+            offset: self.offset,
+            end: end.offset,
+        }
+    }
+
+    pub(super) const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    pub(super) const fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Returns all that may be read, if it lies in one chunk.
+    pub(super) fn contiguous(&self) -> Option<&'a [u8]> {
+        (self.rest.len() == self.end - self.offset).then_some(self.rest)
+    }
+
+    /// Returns the bytes up to the end of the chunk: none only at the end.
+    pub(super) fn piece(&mut self) -> &'a [u8] {
+        while self.rest.is_empty() && self.offset < self.end {
+            let Some(chunk) = self.later.next() else {
+                self.end = self.offset;
+                break;
+            };
+            self.rest = chunk.get(..self.end - self.offset).unwrap_or(chunk);
+        }
+        self.rest
+    }
+
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        self.piece().first().copied()
+    }
+
+    /// Steps over `len` bytes of the piece.
+    pub(super) fn advance(&mut self, len: usize) {
+        let len = len.min(self.rest.len());
+        self.rest = self.rest.get(len..).unwrap_or_default();
+        self.offset += len;
+    }
+
+    /// Steps over the bytes up to the first that is none of these.
+    pub(super) fn skip_while(&mut self, is: impl Fn(u8) -> bool) {
+        loop {
+            let piece = self.piece();
+            let Some(len) = piece.iter().position(|byte| !is(*byte)) else {
+                if piece.is_empty() {
+                    return;
+                }
+                self.advance(piece.len());
+                continue;
+            };
+            return self.advance(len);
+        }
+    }
+
+    pub(super) fn skip_space(&mut self) {
+        self.skip_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+    }
+
+    /// Steps over this byte, and fails on any other.
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Error> {
+        if self.peek() != Some(byte) {
+            return Err(Error::not_json(self.offset));
+        }
+        self.advance(1);
+        Ok(())
+    }
+
+    /// Steps over a string, from one quote to the other.
+    pub(super) fn skip_string(&mut self) -> Result<(), Error> {
+        self.expect(b'"')?;
+        loop {
+            let piece = self.piece();
+            if piece.is_empty() {
+                return Err(Error::not_json(self.offset));
+            }
+            let Some(at) = memchr2(b'"', b'\\', piece) else {
+                self.advance(piece.len());
+                continue;
+            };
+            self.advance(at + 1);
+            if piece.get(at) == Some(&b'"') {
+                return Ok(());
+            }
+            // The escaped byte, in the next chunk perhaps.
+            self.piece();
+            self.advance(1);
+        }
+    }
+
+    /// Steps over an object or array of at most `limit` levels.
+    pub(super) fn skip_nested(&mut self, limit: u32) -> Result<(), Error> {
+        let mut walk = Walk::new(limit);
+        loop {
+            let piece = self.piece();
+            if piece.is_empty() {
+                return Err(Error::not_json(self.offset));
+            }
+            match walk.feed(piece) {
+                Step::On => self.advance(piece.len()),
+                Step::End(at) => {
+                    self.advance(at + 1);
+                    return Ok(());
+                }
+                Step::Wrong(at) => return Err(Error::not_json(self.offset + at)),
+                Step::TooDeep(at) => return Err(Error::too_deep(self.offset + at)),
+            }
+        }
+    }
+}
