@@ -2,14 +2,18 @@
 
 pub mod classify;
 pub mod dialect;
+pub mod failover;
 pub mod hints;
 pub mod policy;
+pub mod route;
 pub mod router;
 mod stats;
 
 pub use crate::{
     classify::{Class, Classify, Verdict},
+    failover::{CallLayer, FailoverLayer, Replay, RetryPolicy},
     hints::{Call, Candidates, Deadline, HoldBack, Risk, Routed, Session, Strict, Task},
+    route::{OutcomeRouting, OutcomeRoutingLayer, RequestBody, ResponseBody, ResponseFuture},
     router::{
         BuildError, Credential, Decision, Mode, NobodyFree, Outcome, OutcomeId, OutcomeRouter,
         PickRequest, Pool, Reason, Score, Snapshot, Target, Ticket, Unavailable, Upstream,

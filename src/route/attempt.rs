@@ -11,7 +11,7 @@ use http_body::Frame;
 
 use crate::{
     classify::{
-        BodySeen, Class, DefaultClassifier, Classify, Limits, Seen, Transport, Usage, Verdict,
+        BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
     },
     dialect::{Dialect, sse::Observer},
     hints::{AttemptIndex, Call},
@@ -75,7 +75,10 @@ impl Attempt {
         dialect: &'static dyn Dialect,
     ) -> Self {
         let call = call.map(|call| {
-            (call.clone(), call.begin(ticket.target_id(), ticket.routed().clone()))
+            (
+                call.clone(),
+                call.begin(ticket.target_id(), ticket.routed().clone()),
+            )
         });
         Self {
             router: router.clone(),
@@ -109,7 +112,10 @@ impl Attempt {
         let shape = shape(parts);
         self.watch = match shape {
             _ if is_encoded(&parts.headers) => Watch::Opaque,
-            Shape::Failure | Shape::Whole => Watch::Whole { chunks: VecDeque::new(), len: 0 },
+            Shape::Failure | Shape::Whole => Watch::Whole {
+                chunks: VecDeque::new(),
+                len: 0,
+            },
             Shape::Stream => Watch::Stream(Box::new(Observer::new(self.dialect))),
             Shape::Flow => Watch::Opaque,
         };
@@ -175,8 +181,13 @@ impl Attempt {
     /// The call failed before a head came.
     pub(super) fn fail(mut self, transport: Transport) {
         let headers = HeaderMap::new();
-        let mut seen = Seen::head(self.uri.path(), StatusCode::OK, &headers, self.router.wall())
-            .with_transport(Some(transport));
+        let mut seen = Seen::head(
+            self.uri.path(),
+            StatusCode::OK,
+            &headers,
+            self.router.wall(),
+        )
+        .with_transport(Some(transport));
         seen.status = None;
         let verdict = self.classify(&seen);
         self.settle(verdict, None);
@@ -207,11 +218,17 @@ impl Attempt {
     }
 
     fn settle(&mut self, verdict: Verdict, usage: Option<Usage>) {
-        let Some(ticket) = self.ticket.take() else { return };
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
         if let Some((call, index)) = &self.call {
             call.settle(*index, verdict.clone());
         }
-        let limits = self.head.as_ref().map(|head| head.limits).unwrap_or_default();
+        let limits = self
+            .head
+            .as_ref()
+            .map(|head| head.limits)
+            .unwrap_or_default();
         let outcome = Outcome::new(verdict)
             .limits(limits)
             .usage(usage)
@@ -234,14 +251,19 @@ impl Drop for Attempt {
     /// settles as what it said, and everything else is abandoned.
     fn drop(&mut self) {
         let Some(ticket) = &self.ticket else { return };
-        if self.observer().is_some_and(|o| o.summary().terminal || o.summary().error.is_some()) {
+        if self
+            .observer()
+            .is_some_and(|o| o.summary().terminal || o.summary().error.is_some())
+        {
             self.judge(None, None);
             return;
         }
         let failed = self.head.as_ref().map(|head| &head.verdict);
         let failed = failed.filter(|verdict| verdict.class != Class::Success);
         if let Some((call, index)) = &self.call {
-            let verdict = failed.cloned().unwrap_or_else(|| Verdict::new(Class::Abandoned));
+            let verdict = failed
+                .cloned()
+                .unwrap_or_else(|| Verdict::new(Class::Abandoned));
             call.settle(*index, verdict);
         }
         tracing::debug!(target = %ticket.target(), "attempt dropped while open");
@@ -253,8 +275,15 @@ fn shape(parts: &Parts) -> Shape {
         return Shape::Failure;
     }
     let content_type = parts.headers.get(header::CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
         "text/event-stream" => Shape::Stream,
         "" | "text/html" | "text/plain" => Shape::Whole,

@@ -21,11 +21,21 @@ pub(crate) struct Collector<B: Body> {
 /// What collecting a body came to.
 pub(crate) enum Collected<B: Body> {
     /// The whole body.
-    Whole { chunks: VecDeque<Bytes>, len: usize, trailers: Option<HeaderMap> },
+    Whole {
+        chunks: VecDeque<Bytes>,
+        len: usize,
+        trailers: Option<HeaderMap>,
+    },
     /// More than the limit: what was read, and the rest.
-    TooLarge { chunks: VecDeque<Bytes>, rest: Pin<Box<B>> },
+    TooLarge {
+        chunks: VecDeque<Bytes>,
+        rest: Pin<Box<B>>,
+    },
     /// The body failed: what was read, and why it ended.
-    Failed { chunks: VecDeque<Bytes>, error: B::Error },
+    Failed {
+        chunks: VecDeque<Bytes>,
+        error: B::Error,
+    },
 }
 
 impl<B: Body<Data = Bytes>> Collector<B> {
@@ -76,7 +86,10 @@ impl<B: Body<Data = Bytes>> Collector<B> {
 
     /// Gives up collecting.
     pub(crate) fn into_rest(self) -> Collected<B> {
-        Collected::TooLarge { chunks: self.chunks, rest: self.body }
+        Collected::TooLarge {
+            chunks: self.chunks,
+            rest: self.body,
+        }
     }
 }
 
@@ -86,6 +99,8 @@ pub(crate) struct Spent;
 
 impl<B: Body> fmt::Debug for Collector<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Collector").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("Collector")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }

@@ -102,15 +102,26 @@ struct Prepared<S> {
 /// A request that is ready to go out.
 enum Sending<S, B: Body> {
     /// Unrouted.
-    Untouched { handle: Handle<S>, request: Request<RequestBody<B>> },
+    Untouched {
+        handle: Handle<S>,
+        request: Request<RequestBody<B>>,
+    },
     /// Once the service is ready, a target will be picked.
     Routed(Prepared<S>),
 }
 
 /// What becomes of a request once the service is ready.
 enum Step<S, B: Body> {
-    Send { request: Request<RequestBody<B>>, handle: Handle<S>, attempt: Option<(Attempt, bool)> },
-    Wait { prepared: Prepared<S>, wait: Duration, place: Place },
+    Send {
+        request: Request<RequestBody<B>>,
+        handle: Handle<S>,
+        attempt: Option<(Attempt, bool)>,
+    },
+    Wait {
+        prepared: Prepared<S>,
+        wait: Duration,
+        place: Place,
+    },
     Refuse(Response<Bytes>),
 }
 
@@ -130,17 +141,33 @@ where
         endpoint: Endpoint,
     ) -> Self {
         let body = Collector::new(body, router.max_body());
-        let handle = Handle { service, ready: true };
-        let upload = Some(Upload { handle, parts, body, dialect, endpoint });
-        Self { router, waiting, state: State::Collecting { upload } }
+        let handle = Handle {
+            service,
+            ready: true,
+        };
+        let upload = Some(Upload {
+            handle,
+            parts,
+            body,
+            dialect,
+            endpoint,
+        });
+        Self {
+            router,
+            waiting,
+            state: State::Collecting { upload },
+        }
     }
 
-    pub(super) fn passing(
-        router: OutcomeRouter,
-        waiting: Arc<Waiting>,
-        future: S::Future,
-    ) -> Self {
-        Self { router, waiting, state: State::Calling { future, attempt: None } }
+    pub(super) fn passing(router: OutcomeRouter, waiting: Arc<Waiting>, future: S::Future) -> Self {
+        Self {
+            router,
+            waiting,
+            state: State::Calling {
+                future,
+                attempt: None,
+            },
+        }
     }
 }
 
@@ -158,7 +185,9 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Collecting { upload } => {
-                    let Some(uploading) = upload else { return Poll::Pending };
+                    let Some(uploading) = upload else {
+                        return Poll::Pending;
+                    };
                     let collected = match uploading.body.poll(cx) {
                         Poll::Ready(collected) => collected,
                         Poll::Pending => {
@@ -167,27 +196,49 @@ where
                             return Poll::Pending;
                         }
                     };
-                    let Some(upload) = upload.take() else { return Poll::Pending };
-                    State::Readying { sending: Some(upload.finish(collected.ok(), this.router)) }
+                    let Some(upload) = upload.take() else {
+                        return Poll::Pending;
+                    };
+                    State::Readying {
+                        sending: Some(upload.finish(collected.ok(), this.router)),
+                    }
                 }
-                StateProj::Waiting { prepared, sleep, place } => {
+                StateProj::Waiting {
+                    prepared,
+                    sleep,
+                    place,
+                } => {
                     ready!(sleep.as_mut().poll(cx));
                     place.take();
-                    State::Readying { sending: prepared.take().map(Sending::Routed) }
+                    State::Readying {
+                        sending: prepared.take().map(Sending::Routed),
+                    }
                 }
                 StateProj::Readying { sending } => {
-                    let Some(waiting) = sending else { return Poll::Pending };
+                    let Some(waiting) = sending else {
+                        return Poll::Pending;
+                    };
                     if let Err(error) = ready!(waiting.handle().poll_ready(cx)) {
                         this.state.set(State::Done);
                         return Poll::Ready(Err(error));
                     }
-                    let Some(sending) = sending.take() else { return Poll::Pending };
+                    let Some(sending) = sending.take() else {
+                        return Poll::Pending;
+                    };
                     match sending.step(this.router, this.waiting) {
-                        Step::Send { request, mut handle, attempt } => {
+                        Step::Send {
+                            request,
+                            mut handle,
+                            attempt,
+                        } => {
                             let future = handle.service.call(request);
                             State::Calling { future, attempt }
                         }
-                        Step::Wait { mut prepared, wait, place } => {
+                        Step::Wait {
+                            mut prepared,
+                            wait,
+                            place,
+                        } => {
                             prepared.handle.give_back();
                             State::Waiting {
                                 prepared: Some(prepared),
@@ -209,7 +260,9 @@ where
                             attempt.announce(&mut response);
                             let now = this.router.now();
                             let holding = Holding::new(response, attempt, hold_back, now);
-                            State::Holding { holding: Some(holding) }
+                            State::Holding {
+                                holding: Some(holding),
+                            }
                         }
                         (Ok(response), None) => {
                             this.state.set(State::Done);
@@ -225,7 +278,9 @@ where
                     }
                 }
                 StateProj::Holding { holding } => {
-                    let Some(held) = holding else { return Poll::Pending };
+                    let Some(held) = holding else {
+                        return Poll::Pending;
+                    };
                     ready!(held.poll(this.router, cx));
                     let response = holding.take().map(Holding::release);
                     this.state.set(State::Done);
@@ -246,7 +301,9 @@ where
     R: Body,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("router", &self.router).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture")
+            .field("router", &self.router)
+            .finish_non_exhaustive()
     }
 }
 
@@ -274,23 +331,44 @@ impl<S: Clone> Handle<S> {
 impl<S, B: Body<Data = Bytes>> Upload<S, B> {
     /// Looks at what was collected; `None` means more than the limit.
     fn finish(self, collected: Option<Collected<B>>, router: &OutcomeRouter) -> Sending<S, B> {
-        let Self { handle, parts, body, dialect, endpoint } = self;
+        let Self {
+            handle,
+            parts,
+            body,
+            dialect,
+            endpoint,
+        } = self;
         let untouched = |handle, parts, why, body| {
             router.counters().passed(why);
-            Sending::Untouched { handle, request: Request::from_parts(parts, body) }
+            Sending::Untouched {
+                handle,
+                request: Request::from_parts(parts, body),
+            }
         };
         match collected.unwrap_or_else(|| body.into_rest()) {
-            Collected::TooLarge { chunks, rest } => {
-                untouched(handle, parts, Passed::TooLarge, RequestBody::streaming(chunks, rest))
-            }
-            Collected::Failed { chunks, error } => {
-                untouched(handle, parts, Passed::UploadFailed, RequestBody::failed(chunks, error))
-            }
-            Collected::Whole { mut chunks, len, trailers } => {
+            Collected::TooLarge { chunks, rest } => untouched(
+                handle,
+                parts,
+                Passed::TooLarge,
+                RequestBody::streaming(chunks, rest),
+            ),
+            Collected::Failed { chunks, error } => untouched(
+                handle,
+                parts,
+                Passed::UploadFailed,
+                RequestBody::failed(chunks, error),
+            ),
+            Collected::Whole {
+                mut chunks,
+                len,
+                trailers,
+            } => {
                 let located = locate(dialect, endpoint, &parts, chunks.make_contiguous());
                 let located = located.and_then(|located| {
                     let rules = router.pool_rules(&located.model);
-                    rules.map(|rules| (located, rules)).ok_or(Passed::UnknownModel)
+                    rules
+                        .map(|rules| (located, rules))
+                        .ok_or(Passed::UnknownModel)
                 });
                 match located {
                     Ok((located, rules)) => {
@@ -310,9 +388,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             give_up,
                         })
                     }
-                    Err(why) => {
-                        untouched(handle, parts, why, RequestBody::whole(chunks, trailers))
-                    }
+                    Err(why) => untouched(handle, parts, why, RequestBody::whole(chunks, trailers)),
                 }
             }
         }
@@ -325,15 +401,20 @@ fn locate(
     parts: &Parts,
     chunks: &[Bytes],
 ) -> Result<Located, Passed> {
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str());
     let content_type = parts.headers.get(http::header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
-    dialect.locate(endpoint, target, content_type, chunks).map_err(|why| match why {
-        Unroutable::ContentType => Passed::ContentType,
-        Unroutable::NotJson => Passed::NotJson,
-        Unroutable::TooDeep => Passed::TooDeep,
-        Unroutable::NoModel => Passed::NoModel,
-    })
+    dialect
+        .locate(endpoint, target, content_type, chunks)
+        .map_err(|why| match why {
+            Unroutable::ContentType => Passed::ContentType,
+            Unroutable::NotJson => Passed::NotJson,
+            Unroutable::TooDeep => Passed::TooDeep,
+            Unroutable::NoModel => Passed::NoModel,
+        })
 }
 
 impl<S, B: Body<Data = Bytes>> Sending<S, B> {
@@ -346,7 +427,11 @@ impl<S, B: Body<Data = Bytes>> Sending<S, B> {
 
     fn step(self, router: &OutcomeRouter, waiting: &Arc<Waiting>) -> Step<S, B> {
         match self {
-            Self::Untouched { handle, request } => Step::Send { request, handle, attempt: None },
+            Self::Untouched { handle, request } => Step::Send {
+                request,
+                handle,
+                attempt: None,
+            },
             Self::Routed(prepared) => prepared.step(router, waiting),
         }
     }
@@ -367,7 +452,11 @@ impl<S> Prepared<S> {
             Ok(ticket) => self.send(router, ticket),
             Err(unavailable) => match self.patience(&unavailable, router, now) {
                 Some(wait) => match waiting.enter(self.len) {
-                    Some(place) => Step::Wait { prepared: self, wait, place },
+                    Some(place) => Step::Wait {
+                        prepared: self,
+                        wait,
+                        place,
+                    },
                     None => Step::Refuse(refuse(self.dialect, &unavailable)),
                 },
                 None => Step::Refuse(refuse(self.dialect, &unavailable)),
@@ -377,7 +466,10 @@ impl<S> Prepared<S> {
 
     fn pick(&self, router: &OutcomeRouter, now: Instant) -> Result<Ticket, Unavailable> {
         let extensions = &self.parts.extensions;
-        let tried = extensions.get::<Call>().map(Call::tried).unwrap_or_default();
+        let tried = extensions
+            .get::<Call>()
+            .map(Call::tried)
+            .unwrap_or_default();
         let mut request = PickRequest::new(&self.located.model)
             .tried(&tried)
             .strict(extensions.get::<Strict>().is_some())
@@ -429,7 +521,10 @@ impl<S> Prepared<S> {
         let hold_back = self.parts.extensions.get::<HoldBack>();
         let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);
         let call = call.cloned();
-        self.rewrite(ticket.model(), ticket.upstream().map(|upstream| &**upstream));
+        self.rewrite(
+            ticket.model(),
+            ticket.upstream().map(|upstream| &**upstream),
+        );
         let uri = self.parts.uri.clone();
         let attempt = Attempt::begin(router, ticket, call.as_ref(), uri, self.dialect);
         self.into_step(Some((attempt, hold_back)))
@@ -457,7 +552,11 @@ impl<S> Prepared<S> {
     fn into_step<B: Body<Data = Bytes>>(self, attempt: Option<(Attempt, bool)>) -> Step<S, B> {
         let body = RequestBody::whole(self.chunks, self.trailers);
         let request = Request::from_parts(self.parts, body);
-        Step::Send { request, handle: self.handle, attempt }
+        Step::Send {
+            request,
+            handle: self.handle,
+            attempt,
+        }
     }
 }
 

@@ -44,7 +44,12 @@ pub(super) struct Holding<R: Body> {
 }
 
 impl<R: Body<Data = Bytes>> Holding<R> {
-    pub(super) fn new(response: Response<R>, mut attempt: Attempt, hold_back: bool, now: Instant) -> Self {
+    pub(super) fn new(
+        response: Response<R>,
+        mut attempt: Attempt,
+        hold_back: bool,
+        now: Instant,
+    ) -> Self {
         let (parts, body) = response.into_parts();
         let shape = match attempt.head(&parts) {
             Shape::Stream if !hold_back => Shape::Flow,
@@ -94,7 +99,9 @@ impl<R: Body<Data = Bytes>> Holding<R> {
     }
 
     fn is_decided(&self) -> bool {
-        let Some(attempt) = &self.attempt else { return true };
+        let Some(attempt) = &self.attempt else {
+            return true;
+        };
         if self.shape == Shape::Flow || self.bytes > MAX_BYTES {
             return true;
         }
@@ -144,7 +151,9 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         let deadline = self.pinged.map_or(self.since + longest, |pinged| {
             (pinged + MAX_PING_AGE).min(self.since + longest)
         });
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
         }

@@ -16,7 +16,10 @@ impl OutcomeRoutingLayer {
     /// Creates a layer that routes by `router`.
     #[must_use]
     pub fn new(router: OutcomeRouter) -> Self {
-        Self { router, waiting: Arc::default() }
+        Self {
+            router,
+            waiting: Arc::default(),
+        }
     }
 }
 

@@ -20,11 +20,18 @@ pub(super) fn refuse(dialect: &dyn Dialect, why: &Unavailable) -> Response<Bytes
     };
     let message = why.to_string();
     let retry_after = why.retry_in();
-    let body = dialect.refusal(&Refusal { status, message: &message, retry_after });
+    let body = dialect.refusal(&Refusal {
+        status,
+        message: &message,
+        retry_after,
+    });
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     if let Some(wait) = retry_after {
         // Whole seconds, rounded up: earlier would be too early.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

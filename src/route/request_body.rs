@@ -25,7 +25,10 @@ enum Rest<B: Body> {
     Nothing,
     Trailers(HeaderMap),
     Error(SyncWrapper<B::Error>),
-    Body { body: SyncWrapper<Pin<Box<B>>>, ended: bool },
+    Body {
+        body: SyncWrapper<Pin<Box<B>>>,
+        ended: bool,
+    },
 }
 
 impl<B: Body<Data = Bytes>> RequestBody<B> {
@@ -36,12 +39,20 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
             None => SizeHint::with_exact(len),
             Some(_) => at_least(len),
         };
-        Self { chunks, rest: trailers.map_or(Rest::Nothing, Rest::Trailers), hint }
+        Self {
+            chunks,
+            rest: trailers.map_or(Rest::Nothing, Rest::Trailers),
+            hint,
+        }
     }
 
     pub(crate) fn failed(chunks: VecDeque<Bytes>, error: B::Error) -> Self {
         let hint = at_least(length(&chunks));
-        Self { chunks, rest: Rest::Error(SyncWrapper::new(error)), hint }
+        Self {
+            chunks,
+            rest: Rest::Error(SyncWrapper::new(error)),
+            hint,
+        }
     }
 
     pub(crate) fn untouched(body: B) -> Self {
@@ -51,7 +62,14 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
     pub(crate) fn streaming(chunks: VecDeque<Bytes>, body: Pin<Box<B>>) -> Self {
         let ended = body.is_end_stream();
         let hint = plus(length(&chunks), &body.size_hint());
-        Self { chunks, rest: Rest::Body { body: SyncWrapper::new(body), ended }, hint }
+        Self {
+            chunks,
+            rest: Rest::Body {
+                body: SyncWrapper::new(body),
+                ended,
+            },
+            hint,
+        }
     }
 }
 
@@ -103,7 +121,9 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
 
 impl<B: Body> fmt::Debug for RequestBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestBody").field("size_hint", &self.hint).finish_non_exhaustive()
+        f.debug_struct("RequestBody")
+            .field("size_hint", &self.hint)
+            .finish_non_exhaustive()
     }
 }
 

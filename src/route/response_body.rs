@@ -47,15 +47,21 @@ pub(super) struct Watched<R: Body> {
 
 impl<R: Body> ResponseBody<R> {
     pub(super) fn untouched(body: R) -> Self {
-        Self { kind: Kind::Untouched { body } }
+        Self {
+            kind: Kind::Untouched { body },
+        }
     }
 
     pub(super) fn watched(watched: Watched<R>) -> Self {
-        Self { kind: Kind::Watched { watched } }
+        Self {
+            kind: Kind::Watched { watched },
+        }
     }
 
     pub(super) fn own(data: Bytes) -> Self {
-        Self { kind: Kind::Own { data: Some(data) } }
+        Self {
+            kind: Kind::Own { data: Some(data) },
+        }
     }
 }
 
@@ -100,15 +106,14 @@ impl<R: Body> fmt::Debug for ResponseBody<R> {
             Kind::Watched { .. } => "watched",
             Kind::Own { .. } => "own",
         };
-        f.debug_struct("ResponseBody").field("kind", &kind).finish_non_exhaustive()
+        f.debug_struct("ResponseBody")
+            .field("kind", &kind)
+            .finish_non_exhaustive()
     }
 }
 
 impl<R: Body<Data = Bytes>> Watched<R> {
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         if let Some(frame) = self.held.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }

@@ -24,12 +24,18 @@ const CREDENTIALS: [HeaderName; 8] = [
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
 ];
-const QUERY_CREDENTIALS: [&str; 6] =
-    ["access_token", "api-key", "api_key", "apikey", "key", "subscription-key"];
+const QUERY_CREDENTIALS: [&str; 6] = [
+    "access_token",
+    "api-key",
+    "api_key",
+    "apikey",
+    "key",
+    "subscription-key",
+];
 
 /// Names another model in a request.
 pub(super) fn rename(
-    chunks: VecDeque<Bytes>,
+    mut chunks: VecDeque<Bytes>,
     uri: &mut Uri,
     located: &Located,
     model: &str,
@@ -38,7 +44,9 @@ pub(super) fn rename(
         return chunks;
     }
     match &located.site {
-        Site::Json(ranges) => json::splice(chunks, ranges, &json::escape(model)),
+        Site::Json(ranges) => {
+            json::splice(chunks.make_contiguous(), ranges, &json::escape(model)).chunks
+        }
         Site::Path(range) => {
             if let Some(renamed) = rename_path(uri, range.clone(), model) {
                 *uri = renamed;
@@ -71,7 +79,10 @@ pub(super) fn readdress(
         && parts.uri.authority() == Some(&upstream.authority);
     let suffix = parts.uri.path().get(endpoint.suffix..).unwrap_or_default();
     let mut target = format!("{}{suffix}", upstream.base_path);
-    let query = parts.uri.query().map(|query| if same { query.to_owned() } else { scrub(query) });
+    let query = parts
+        .uri
+        .query()
+        .map(|query| if same { query.to_owned() } else { scrub(query) });
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         target.push('?');
         target.push_str(&query);
@@ -90,7 +101,10 @@ pub(super) fn readdress(
             headers.insert(header::HOST, host);
         }
     }
-    let own = upstream.credential.as_ref().and_then(|own| own.for_dialect(dialect.name()));
+    let own = upstream
+        .credential
+        .as_ref()
+        .and_then(|own| own.for_dialect(dialect.name()));
     if !same || own.is_some() {
         for name in &CREDENTIALS {
             headers.remove(name);
@@ -104,7 +118,9 @@ pub(super) fn readdress(
 fn scrub(query: &str) -> String {
     let kept = query.split('&').filter(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
-        !QUERY_CREDENTIALS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+        !QUERY_CREDENTIALS
+            .iter()
+            .any(|secret| name.eq_ignore_ascii_case(secret))
     });
     kept.collect::<Vec<_>>().join("&")
 }
@@ -160,7 +176,10 @@ mod tests {
             "https://api.groq.com/openai/v1/",
             None,
         );
-        assert_eq!(parts.uri, "https://api.groq.com/openai/v1/chat/completions?x=1");
+        assert_eq!(
+            parts.uri,
+            "https://api.groq.com/openai/v1/chat/completions?x=1"
+        );
         assert_eq!(parts.headers["host"], "api.groq.com");
     }
 
@@ -171,8 +190,11 @@ mod tests {
             let parts = readdressed(&uri, "http://b", Some("own"));
             assert_eq!(parts.uri.query(), Some("v=2"));
             assert!(parts.headers.values().all(|value| value != "inbound"));
-            let own: Vec<_> =
-                parts.headers.values().filter(|value| value.is_sensitive()).collect();
+            let own: Vec<_> = parts
+                .headers
+                .values()
+                .filter(|value| value.is_sensitive())
+                .collect();
             assert_eq!(own.len(), 1, "{path}");
             let parts = readdressed(&uri, "http://b", None);
             assert!(parts.headers.values().all(|value| value != "inbound"));

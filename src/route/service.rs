@@ -31,7 +31,11 @@ impl<S> OutcomeRouting<S> {
     }
 
     pub(super) fn with_waiting(inner: S, router: OutcomeRouter, waiting: Arc<Waiting>) -> Self {
-        Self { inner, router, waiting }
+        Self {
+            inner,
+            router,
+            waiting,
+        }
     }
 
     /// Returns the wrapped service.
@@ -86,7 +90,11 @@ where
             Err(why) => {
                 self.router.counters().passed(why);
                 let request = Request::from_parts(parts, RequestBody::untouched(body));
-                ResponseFuture::passing(self.router.clone(), self.waiting.clone(), service.call(request))
+                ResponseFuture::passing(
+                    self.router.clone(),
+                    self.waiting.clone(),
+                    service.call(request),
+                )
             }
         }
     }

@@ -26,8 +26,14 @@ impl Waiting {
     /// Takes a place for a request with a body of `bytes`, if there is one left.
     pub(super) fn enter(self: &Arc<Self>, bytes: usize) -> Option<Place> {
         let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let place = Place { waiting: self.clone(), bytes };
+        let total = self
+            .bytes
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
+        let place = Place {
+            waiting: self.clone(),
+            bytes,
+        };
         (requests <= MAX_REQUESTS && total <= MAX_BYTES).then_some(place)
     }
 }

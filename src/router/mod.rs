@@ -40,7 +40,6 @@ use std::{
 
 use tokio::time::Instant;
 
-pub(crate) use self::counters::Counters;
 pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},
@@ -53,6 +52,7 @@ pub use self::{
     target::{Credential, Mode, NobodyFree, Pool, Target, Upstream},
     ticket::{Outcome, Ticket},
 };
+pub(crate) use self::{counters::Counters, evaluation::Next};
 use self::{
     credential::CredentialState,
     error::UnavailableKind,
@@ -284,17 +284,21 @@ impl OutcomeRouter {
         Some((target.upstream.clone(), target.model.clone()))
     }
 
+    /// Returns whether a target sends a credential of its own.
+    pub(crate) fn has_own_credential(&self, target: TargetId) -> bool {
+        self.inner
+            .targets
+            .get(target.0 as usize)
+            .is_some_and(|target| target.credential.is_some())
+    }
+
     /// Returns a number from 0 to 1 that is a function of the seed and of `salt`.
     pub(crate) fn jitter(&self, salt: u64) -> f64 {
         crate::policy::Rng::new(!self.inner.seed, salt).next_f64()
     }
 
     /// Returns whether another target than those tried is free now, for a call that named `model`.
-    pub(crate) fn alternative(
-        &self,
-        request: &PickRequest<'_>,
-        now: Instant,
-    ) -> Option<evaluation::Next> {
+    pub(crate) fn alternative(&self, request: &PickRequest<'_>, now: Instant) -> Option<Next> {
         let number = self.inner.decisions.load(Ordering::Relaxed);
         self.inner
             .evaluate(request, number, now)

@@ -1,0 +1,383 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, request::Parts};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::Service;
+
+use super::{
+    layer::FailoverLayer,
+    rules::{Repeat, processed, repeat},
+};
+use crate::{
+    classify::{Class, Processed, Transport, Verdict},
+    dialect,
+    hints::{Call, Candidates, Deadline, Strict},
+    route::{Collected, Collector, RequestBody, inspect},
+    router::{LONGEST_WAIT, Next, PickRequest, Reason},
+};
+
+/// Pauses before the same target is tried again: those of the official SDKs.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// Share of a pause that is random.
+const JITTER: f64 = 0.25;
+
+pin_project! {
+    /// The future of [`Failover`](super::Failover).
+    pub struct FailoverFuture<S, B>
+    where
+        S: Service<Request<RequestBody<B>>>,
+        B: Body,
+    {
+        service: S,
+        run: Run,
+        #[pin]
+        state: State<S::Future, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F, B>
+    where
+        B: Body,
+    {
+        // The body is read, so that it can be sent again. The service is given back if that takes
+        // time.
+        Collecting { body: Option<Collector<B>>, ready: bool },
+        // Not to be repeated: passed on as it is.
+        Passing { request: Option<Request<RequestBody<B>>> },
+        Readying,
+        Calling { #[pin] future: F },
+        Pausing { sleep: Pin<Box<Sleep>> },
+        Done,
+    }
+}
+
+/// One call, over all its attempts.
+struct Run {
+    layer: FailoverLayer,
+    parts: Parts,
+    /// The body, where it can be sent again.
+    body: Option<(VecDeque<Bytes>, Option<HeaderMap>)>,
+    call: Call,
+    attempts: u32,
+    /// How many attempts the call had made when this one began.
+    before: usize,
+    deadline: Option<Instant>,
+}
+
+/// What becomes of a call after an attempt.
+enum After {
+    Deliver,
+    Repeat,
+    Pause(Duration),
+}
+
+impl<S, B> FailoverFuture<S, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+    B: Body<Data = Bytes>,
+{
+    pub(super) fn new(layer: FailoverLayer, service: S, request: Request<B>) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let call = parts.extensions.get_or_insert_default::<Call>().clone();
+        let now = layer.router.now();
+        let patience = parts
+            .extensions
+            .get::<Deadline>()
+            .map(|deadline| deadline.0);
+        let deadline = patience
+            .or(layer.settings.deadline)
+            .map(|patience| now + patience);
+        layer.budget.deposit(now);
+        let limit = layer.router.max_body();
+        let state = match inspect(&parts, &body.size_hint(), limit) {
+            Ok(_) => State::Collecting {
+                body: Some(Collector::new(body, limit)),
+                ready: true,
+            },
+            Err(_) => {
+                let body = RequestBody::untouched(body);
+                State::Passing {
+                    request: Some(Request::from_parts(parts.clone(), body)),
+                }
+            }
+        };
+        let run = Run {
+            layer,
+            parts,
+            body: None,
+            call,
+            attempts: 0,
+            before: 0,
+            deadline,
+        };
+        Self {
+            service,
+            run,
+            state,
+        }
+    }
+}
+
+impl<S, B, R> Future for FailoverFuture<S, B>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+    S::Error: 'static,
+    B: Body<Data = Bytes>,
+{
+    type Output = Result<Response<R>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProj::Collecting { body, ready } => {
+                    let Some(collector) = body else {
+                        return Poll::Pending;
+                    };
+                    let Poll::Ready(collected) = collector.poll(cx) else {
+                        if std::mem::take(ready) {
+                            // A slow upload must not hold a permit.
+                            *this.service = this.service.clone();
+                        }
+                        return Poll::Pending;
+                    };
+                    if !*ready {
+                        *ready = true;
+                    }
+                    let Some(collector) = body.take() else {
+                        return Poll::Pending;
+                    };
+                    match this
+                        .run
+                        .collected(collected.unwrap_or_else(|_| collector.into_rest()))
+                    {
+                        None => State::Readying,
+                        Some(request) => State::Passing {
+                            request: Some(request),
+                        },
+                    }
+                }
+                StateProj::Passing { request } => {
+                    if let Err(error) = ready!(this.service.poll_ready(cx)) {
+                        this.state.set(State::Done);
+                        return Poll::Ready(Err(error));
+                    }
+                    let Some(request) = request.take() else {
+                        return Poll::Pending;
+                    };
+                    State::Calling {
+                        future: this.service.call(request),
+                    }
+                }
+                StateProj::Readying => {
+                    if let Err(error) = ready!(this.service.poll_ready(cx)) {
+                        this.state.set(State::Done);
+                        return Poll::Ready(Err(error));
+                    }
+                    State::Calling {
+                        future: this.service.call(this.run.begin()),
+                    }
+                }
+                StateProj::Calling { future } => {
+                    let result = ready!(future.poll(cx));
+                    match this.run.after(&result) {
+                        After::Deliver => {
+                            this.state.set(State::Done);
+                            return Poll::Ready(result);
+                        }
+                        After::Repeat => State::Readying,
+                        After::Pause(pause) => {
+                            let until = this.run.layer.router.now() + pause;
+                            State::Pausing {
+                                sleep: Box::pin(sleep_until(until)),
+                            }
+                        }
+                    }
+                }
+                StateProj::Pausing { sleep } => {
+                    ready!(sleep.as_mut().poll(cx));
+                    State::Readying
+                }
+                #[allow(clippy::panic, reason = "the contract of Future")]
+                StateProj::Done => panic!("FailoverFuture polled after completion"),
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+impl Run {
+    /// Keeps the body for as many attempts as it takes, or returns the request to pass on.
+    fn collected<B: Body<Data = Bytes>>(
+        &mut self,
+        collected: Collected<B>,
+    ) -> Option<Request<RequestBody<B>>> {
+        let body = match collected {
+            Collected::Whole {
+                chunks, trailers, ..
+            } => {
+                self.body = Some((chunks, trailers));
+                return None;
+            }
+            Collected::TooLarge { chunks, rest } => RequestBody::streaming(chunks, rest),
+            Collected::Failed { chunks, error } => RequestBody::failed(chunks, error),
+        };
+        Some(Request::from_parts(self.parts.clone(), body))
+    }
+
+    fn begin<B: Body<Data = Bytes>>(&mut self) -> Request<RequestBody<B>> {
+        self.attempts += 1;
+        self.before = self.call.attempts();
+        let mut parts = self.parts.clone();
+        if let Some(deadline) = self.deadline {
+            let now = self.layer.router.now();
+            parts
+                .extensions
+                .insert(Deadline(deadline.saturating_duration_since(now)));
+        }
+        let (chunks, trailers) = self.body.clone().unwrap_or_default();
+        Request::from_parts(parts, RequestBody::whole(chunks, trailers))
+    }
+
+    /// Says what becomes of the call after an attempt.
+    fn after<R, E: 'static>(&self, result: &Result<Response<R>, E>) -> After {
+        let router = &self.layer.router;
+        let now = router.now();
+        // Without a body to repeat there is nothing to decide; without a record of the attempt it
+        // was not routed, or refused by ourselves.
+        let Some((target, routed, verdict)) = self
+            .body
+            .as_ref()
+            .and_then(|_| self.call.since(self.before))
+        else {
+            return After::Deliver;
+        };
+        let verdict = match (verdict, result) {
+            // A layer between us and routing gave up on it.
+            (Some(verdict), Err(error)) if verdict.class == Class::Abandoned => {
+                Some(given_up(error))
+            }
+            (verdict, _) => verdict,
+        };
+        let Some(verdict) = verdict.filter(|verdict| verdict.class != Class::Success) else {
+            if self.attempts > 1 {
+                self.layer.budget.refund(now);
+            }
+            return After::Deliver;
+        };
+        let settings = &self.layer.settings;
+        let forbidden = self.attempts >= settings.attempts
+            || (self.call.has_side_effects() && !settings.side_effects)
+            || *routed.reason() == Reason::Observed
+            || (verdict.class == Class::AuthError && !router.has_own_credential(target))
+            || self.deadline.is_some_and(|deadline| now >= deadline);
+        let mut repeat = repeat(&verdict, settings.replay);
+        if repeat == Repeat::Anywhere && says_no(result) {
+            repeat = Repeat::Elsewhere;
+        }
+        if forbidden || repeat == Repeat::Never {
+            return After::Deliver;
+        }
+        let after = self.next(routed.requested_model(), &verdict, repeat, now);
+        if matches!(after, After::Deliver) || !self.layer.budget.withdraw(now) {
+            return After::Deliver;
+        }
+        router
+            .counters()
+            .repeated(processed(&verdict) != Processed::No);
+        match &after {
+            After::Pause(pause) => tracing::debug!(
+                target = %routed.target(),
+                class = verdict.class.as_str(),
+                pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                "attempt failed, the same target is tried again after a pause",
+            ),
+            _ => tracing::debug!(
+                target = %routed.target(),
+                class = verdict.class.as_str(),
+                "attempt failed, another target is tried",
+            ),
+        }
+        after
+    }
+
+    /// Looks for somebody to repeat it on.
+    fn next(&self, model: &str, verdict: &Verdict, repeat: Repeat, now: Instant) -> After {
+        let router = &self.layer.router;
+        let tried = self.call.tried();
+        let extensions = &self.parts.extensions;
+        let dialect = dialect::detect(self.parts.uri.path()).map(|(dialect, _)| dialect.name());
+        let mut request = PickRequest::new(model)
+            .tried(&tried)
+            .strict(extensions.get::<Strict>().is_some());
+        if let Some(candidates) = extensions.get::<Candidates>() {
+            request = request.candidates(candidates);
+        }
+        if let Some(dialect) = dialect {
+            request = request.dialect(dialect);
+        }
+        let give_up = self.deadline.unwrap_or(now + LONGEST_WAIT);
+        match router.alternative(&request, now) {
+            Some(Next::Other) => After::Repeat,
+            Some(Next::Same) if repeat == Repeat::Anywhere => {
+                let pause = self.pause(verdict);
+                if now + pause <= give_up {
+                    After::Pause(pause)
+                } else {
+                    After::Deliver
+                }
+            }
+            // Routing does the waiting.
+            Some(Next::Nobody(wait)) if now + wait <= give_up => After::Repeat,
+            _ => After::Deliver,
+        }
+    }
+
+    fn pause(&self, verdict: &Verdict) -> Duration {
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.attempts.saturating_sub(1).min(16));
+        let salt = self.call.attempts() as u64;
+        let jitter = 1.0 - JITTER * self.layer.router.jitter(salt);
+        let pause = doubled.min(LONGEST_PAUSE).mul_f64(jitter);
+        verdict.retry_after.map_or(pause, |asked| asked.max(pause))
+    }
+}
+
+/// Judges an attempt that a layer outside of routing ended.
+fn given_up<E: 'static>(error: &E) -> Verdict {
+    let transport = Transport::of(error);
+    let mut verdict = Verdict::new(transport.class());
+    verdict.transport = Some(transport);
+    verdict
+}
+
+/// Returns whether the provider says that repeating is pointless.
+fn says_no<R, E>(result: &Result<Response<R>, E>) -> bool {
+    let headers = result.as_ref().ok().map(Response::headers);
+    let advice = headers.and_then(|headers| headers.get("x-should-retry"));
+    advice.is_some_and(|advice| advice.as_bytes().eq_ignore_ascii_case(b"false"))
+}
+
+impl<S, B> fmt::Debug for FailoverFuture<S, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+    B: Body,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailoverFuture")
+            .field("attempts", &self.run.attempts)
+            .finish_non_exhaustive()
+    }
+}
