@@ -5,7 +5,10 @@
 
 mod anthropic;
 pub mod json;
+mod locate;
 mod openai;
+mod path;
+mod refusal;
 pub mod sse;
 
 use std::{fmt, ops::Range, time::Duration};
@@ -22,8 +25,13 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// Returns the stable name: `openai`, `anthropic`.
     fn name(&self) -> &'static str;
 
-    /// Recognises a routable inference endpoint by the path of a POST.
+    /// Recognises a routable inference endpoint by the path of a POST, without its query.
     fn endpoint(&self, path: &str) -> Option<Endpoint>;
+
+    /// Returns whether a body of this type can be looked into. Default: JSON.
+    fn reads(&self, _endpoint: Endpoint, content_type: Option<&str>) -> bool {
+        content_type.is_some_and(is_json)
+    }
 
     /// Finds the model that a request names.
     ///
@@ -130,6 +138,9 @@ pub struct Refusal<'a> {
     pub retry_after: Option<Duration>,
 }
 
+/// Every dialect that ships, in the order of detection.
+pub static ALL: [&dyn Dialect; 2] = [&Anthropic, &OpenAi];
+
 /// Returns the dialect and the endpoint that the path of a POST belongs to, or `None` where it is
 /// not routable inference.
 #[must_use]
@@ -138,4 +149,13 @@ pub fn detect(path: &str) -> Option<(&'static dyn Dialect, Endpoint)> {
     DIALECTS
         .iter()
         .find_map(|dialect| dialect.endpoint(path).map(|endpoint| (*dialect, endpoint)))
+}
+
+/// Returns whether a media type is JSON, parameters aside.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || essence
+            .get(essence.len().saturating_sub(5)..)
+            .is_some_and(|end| end.eq_ignore_ascii_case("+json"))
 }
