@@ -203,3 +203,6 @@ fn of_h2(error: &h2::Error) -> Option<Transport> {
 
 /// Errors are wrapped a handful of times; a chain that is longer is a loop.
 const MAX_DEPTH: usize = 32;
+
+#[cfg(test)]
+mod tests;

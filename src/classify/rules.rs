@@ -133,3 +133,6 @@ fn is_html(text: &[u8]) -> bool {
 
 /// Longer answers are not parsed; they are judged by their status.
 const MAX_BODY: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;
