@@ -3,16 +3,15 @@
 //! Hints are request extensions. A missing one means its default, never an error. [`Routed`] is a
 //! response extension; [`Call`] is shared by all attempts of one logical call.
 
+pub use crate::router::Routed;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use crate::{
-    classify::Verdict,
-    router::{OutcomeId, Reason, TargetId},
-};
+use crate::{classify::Verdict, router::TargetId};
 
 /// What kind of work a request is: `"synthesis"`, `"extraction"`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -117,69 +116,6 @@ pub struct Risk;
 /// so that an error before it can still fail over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldBack(pub bool);
-
-/// Which model was asked for, which one serves, and why. A response extension.
-#[derive(Clone, Debug)]
-pub struct Routed {
-    pub(crate) requested: Arc<str>,
-    pub(crate) target: Arc<str>,
-    pub(crate) model: Arc<str>,
-    pub(crate) pool: Arc<str>,
-    pub(crate) reason: Reason,
-    pub(crate) attempt: u32,
-    pub(crate) id: OutcomeId,
-    pub(crate) observed: Option<Arc<str>>,
-}
-
-impl Routed {
-    /// Returns the model that the request named.
-    #[must_use]
-    pub fn requested_model(&self) -> &str {
-        &self.requested
-    }
-
-    /// Returns the model that serves.
-    #[must_use]
-    pub fn model(&self) -> &str {
-        &self.model
-    }
-
-    /// Returns the name of the target that serves.
-    #[must_use]
-    pub fn target(&self) -> &str {
-        &self.target
-    }
-
-    /// Returns the name of the pool.
-    #[must_use]
-    pub fn pool(&self) -> &str {
-        &self.pool
-    }
-
-    /// Returns why this target was picked.
-    #[must_use]
-    pub fn reason(&self) -> &Reason {
-        &self.reason
-    }
-
-    /// Returns which attempt of the logical call this is, from 1.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// Returns the id under which the answer can be scored.
-    #[must_use]
-    pub fn outcome_id(&self) -> OutcomeId {
-        self.id
-    }
-
-    /// Returns, in [`Mode::Observe`](crate::Mode::Observe), the target that would have been picked.
-    #[must_use]
-    pub fn would_have_been(&self) -> Option<&str> {
-        self.observed.as_deref()
-    }
-}
 
 /// What the attempts of one logical call share: the targets that were tried, and how that ended.
 ///

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use super::transport::Transport;
+use super::transport::{Processed, Transport};
 
 /// How an attempt ended.
 ///
@@ -131,8 +131,12 @@ pub struct Verdict {
     pub neutral: bool,
     /// Whether another target could plausibly do better.
     pub failover: bool,
+    /// Whether the provider may have worked for it, so that repeating could be paid twice.
+    pub processed: Processed,
     /// What went wrong below HTTP, if that is where it went wrong.
     pub transport: Option<Transport>,
+    /// Whether time alone lifts an exhausted quota (a cap per day), so that a wait means something.
+    pub(super) resets: bool,
 }
 
 impl Verdict {
@@ -152,13 +156,28 @@ impl Verdict {
             Class::AuthError => Some(Scope::Credential),
             _ => None,
         };
+        let processed = match class {
+            Class::RateLimited
+            | Class::QuotaExhausted
+            | Class::ClientError
+            | Class::ModelError
+            | Class::AuthError => Processed::No,
+            Class::Overloaded | Class::ServerError | Class::Timeout | Class::Abandoned => {
+                Processed::Maybe
+            }
+            Class::Success | Class::ContentFilter | Class::Degraded | Class::Truncated => {
+                Processed::Yes
+            }
+        };
         Self {
             class,
             retry_after: None,
             scope,
             neutral,
             failover,
+            processed,
             transport: None,
+            resets: false,
         }
     }
 
@@ -188,5 +207,27 @@ impl Verdict {
     pub fn with_failover(mut self, failover: bool) -> Self {
         self.failover = failover;
         self
+    }
+
+    /// Sets whether the provider may have worked for it.
+    #[must_use]
+    pub fn with_processed(mut self, processed: Processed) -> Self {
+        self.processed = processed;
+        self
+    }
+
+    /// Marks an exhausted quota as one that time lifts.
+    pub(super) fn with_reset(mut self) -> Self {
+        self.resets = true;
+        self
+    }
+
+    /// Whether a wait, where one is asked for, means anything: not where waiting never helps.
+    pub(super) fn waits(&self) -> bool {
+        match self.class {
+            Class::RateLimited | Class::Overloaded | Class::ServerError | Class::Timeout => true,
+            Class::QuotaExhausted => self.resets,
+            _ => false,
+        }
     }
 }

@@ -1,14 +1,138 @@
+use http::{HeaderMap, header::CONTENT_TYPE};
+
 use super::{
-    Classify, Seen,
+    Classify, Seen, answer,
     class::{Class, Verdict},
+    endings::Ending,
+    error_view::ErrorView,
+    finish::Finish,
+    judge,
+    limits::Limits,
+    peek::Json,
+    retry_after::retry_after,
+    seen::{BodySeen, StreamSummary},
+    transport::Transport,
 };
 
-/// The rules that ship.
+/// The rules that ship. See [the module](super) for what they decide.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultClassifier;
 
 impl Classify for DefaultClassifier {
-    fn classify(&self, _seen: &Seen<'_>) -> Verdict {
-        Verdict::new(Class::Success)
+    fn classify(&self, seen: &Seen<'_>) -> Verdict {
+        let mut verdict = match (seen.status, seen.transport) {
+            (Some(status), _) if status.is_success() || status.is_informational() => {
+                accepted(seen, status.as_u16())
+            }
+            // What a body that broke off would have added is unknown; the status stands.
+            (Some(status), _) => refused(seen, status.as_u16()),
+            (None, Some(transport)) => Ending::Transport(transport).verdict(),
+            (None, None) => Verdict::new(Class::Abandoned),
+        };
+        if verdict.waits() && seen.status.is_some() {
+            add_headers(&mut verdict, seen);
+        }
+        verdict.transport = seen.transport;
+        verdict
     }
 }
+
+fn accepted(seen: &Seen<'_>, status: u16) -> Verdict {
+    match (&seen.body, seen.transport) {
+        (BodySeen::Stream(summary), transport) => streamed(summary, transport),
+        (_, Some(transport)) => Ending::Cut(transport).verdict(),
+        (BodySeen::Whole(body), None) => whole(body, seen.headers, status),
+        (BodySeen::Unread | BodySeen::Opaque, None) => Ending::Status(status).verdict(),
+    }
+}
+
+fn refused(seen: &Seen<'_>, status: u16) -> Verdict {
+    let mut view = match &seen.body {
+        BodySeen::Whole(body) => ErrorView::parse(body).unwrap_or_default(),
+        // Some servers refuse in the form of a stream. Without a telling code its error is judged
+        // a server error, and then the status knows better.
+        BodySeen::Stream(StreamSummary {
+            error: Some(error), ..
+        }) if error.class != Class::ServerError => {
+            return error.clone();
+        }
+        _ => ErrorView::default(),
+    };
+    view.add_headers(seen.headers);
+    judge::refused(&view, status, seen.wall)
+}
+
+/// Judges a stream. After its error or its terminal event nothing that happens is missed.
+fn streamed(summary: &StreamSummary, transport: Option<Transport>) -> Verdict {
+    if let Some(error) = &summary.error {
+        return error.clone();
+    }
+    match (summary.finish, transport) {
+        (Some(finish), _) if summary.terminal => finish.judge(summary.answered),
+        (_, Some(transport)) => Ending::Cut(transport).verdict(),
+        (_, None) => Verdict::new(Class::Truncated),
+    }
+}
+
+/// Judges a body that came whole.
+fn whole(body: &[u8], headers: &HeaderMap, status: u16) -> Verdict {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let text = body.trim_ascii_start();
+    let looks_json = matches!(text.first(), Some(b'{' | b'['));
+    if text.is_empty() {
+        // Only a 200 promises content.
+        return if status == 200 {
+            Finish::Done.judge(false)
+        } else {
+            Ending::Status(status).verdict()
+        };
+    }
+    if is_html(text) {
+        return Verdict::new(Class::ServerError);
+    }
+    if !looks_json && !kind.is_some_and(is_json) || body.len() > MAX_BODY {
+        // Audio, plain text: not ours to judge.
+        return Ending::Status(status).verdict();
+    }
+    match Json::parse(text) {
+        Ok(json) => answer::judge(json),
+        // Not said to be JSON: lines of it, for one.
+        Err(_) if !kind.is_none_or(is_json) => Ending::Status(status).verdict(),
+        Err(error) if error.is_eof() => Verdict::new(Class::Truncated),
+        Err(_) => Verdict::new(Class::Degraded),
+    }
+}
+
+fn add_headers(verdict: &mut Verdict, seen: &Seen<'_>) {
+    let asked = retry_after(seen.headers, seen.wall).or(verdict.retry_after);
+    verdict.retry_after = asked;
+    if matches!(verdict.class, Class::RateLimited | Class::QuotaExhausted) {
+        let limits = Limits::from_headers(seen.headers, seen.wall);
+        verdict.scope = verdict.scope.or(limits.exhausted());
+        verdict.retry_after = asked.or(limits.exhausted_reset());
+    }
+}
+
+/// Whether a content type is JSON, parameters aside.
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
+    let subtype = subtype.rsplit('+').next().unwrap_or_default();
+    kind.eq_ignore_ascii_case("application") && subtype.eq_ignore_ascii_case("json")
+}
+
+fn is_html(text: &[u8]) -> bool {
+    let starts = |start: &[u8]| {
+        text.get(..start.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(start))
+    };
+    starts(b"<!doctype html") || starts(b"<html")
+}
+
+/// Longer answers are not parsed; they are judged by their status.
+const MAX_BODY: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;

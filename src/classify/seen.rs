@@ -2,7 +2,7 @@ use std::{borrow::Cow, time::SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
-use super::{class::Verdict, transport::Transport};
+use super::{answer::Parts, class::Verdict, finish::Finish, transport::Transport, usage::Usage};
 
 /// Everything known so far about an answer.
 ///
@@ -83,49 +83,51 @@ pub struct StreamSummary {
     /// Index of the first event with generated content (text, reasoning, tool call); empty
     /// strings and role-only chunks do not count.
     pub first_content: Option<u64>,
+    /// Whether any of the answer itself came: text, a refusal, a tool call, media. Reasoning
+    /// alone is none.
+    pub answered: bool,
     /// The first error event, judged.
     pub error: Option<Verdict>,
     /// Why the model stopped, once it said so.
     pub finish: Option<Finish>,
-    /// Whether the stream's terminal event was seen (`[DONE]` alone proves nothing where a finish
-    /// reason is due).
+    /// Whether the stream's terminal event was seen: what follows it is not missed. It proves
+    /// success only together with `finish`: some servers send `[DONE]` after an error.
     pub terminal: bool,
     /// Tokens, as far as reported.
     pub usage: Option<Usage>,
+    /// Number of events that were too long to be looked into.
+    pub oversized: u64,
+    /// The choices that have begun and not ended, a bit each: with several, the first finish
+    /// reason does not end the stream.
+    pub(crate) open_choices: u64,
 }
 
-/// Why a model stopped generating.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Finish {
-    /// It was done, or called a tool, or gave a reason that we do not know.
-    Done,
-    /// It reached a token limit.
-    Length,
-    /// A content filter or refusal ended the output.
-    Filtered,
-    /// Its output was malformed.
-    Malformed,
-    /// The provider ran out of resources.
-    Overloaded,
-    /// The provider failed.
-    Failed,
-}
+impl StreamSummary {
+    /// Takes in what the current event brought of the answer.
+    pub(crate) fn add_parts(&mut self, parts: Parts) {
+        if parts.answer || parts.reasoning {
+            self.first_content.get_or_insert(self.events);
+        }
+        self.answered |= parts.answer;
+        if parts.refusal {
+            self.add_finish(Finish::Filtered);
+        }
+    }
 
-/// Tokens of one attempt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Usage {
-    /// Prompt tokens.
-    pub input: u64,
-    /// Generated tokens, reasoning included.
-    pub output: u64,
-}
+    /// Takes in a finish reason, of one choice among several perhaps.
+    pub(crate) fn add_finish(&mut self, finish: Finish) {
+        self.finish = Some(finish.of_choices(self.finish));
+    }
 
-impl Usage {
-    /// Creates a usage record.
-    #[must_use]
-    pub fn new(input: u64, output: u64) -> Self {
-        Self { input, output }
+    /// Takes in an error; the first one is kept.
+    pub(crate) fn add_error(&mut self, error: Verdict) {
+        self.error.get_or_insert(error);
+    }
+
+    /// Takes in what an event reports of usage.
+    pub(crate) fn add_usage(&mut self, usage: Option<Usage>) {
+        if let Some(usage) = usage {
+            self.usage.get_or_insert_default().merge(usage);
+        }
     }
 }

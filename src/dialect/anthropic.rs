@@ -1,10 +1,12 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-use super::{Dialect, Endpoint, Located, Refusal, Unroutable, sse};
-use crate::classify::StreamSummary;
+use super::{
+    Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal, sse,
+};
+use crate::classify::{ErrorView, Finish, Json, Parts, StreamSummary, Usage, in_answer, says};
 
-/// The Anthropic wire format.
+/// The Anthropic wire format: messages, token counting and legacy completions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Anthropic;
 
@@ -13,27 +15,120 @@ impl Dialect for Anthropic {
         "anthropic"
     }
 
-    fn endpoint(&self, _path: &str) -> Option<Endpoint> {
-        None
+    fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        path::endpoint(path, ENDPOINTS)
     }
 
     fn locate(
         &self,
         _endpoint: Endpoint,
         _target: &str,
-        _content_type: Option<&str>,
-        _body: &[Bytes],
+        content_type: Option<&str>,
+        body: &[Bytes],
     ) -> Result<Located, Unroutable> {
-        Err(Unroutable::NoModel)
+        locate::locate(content_type, body)
     }
 
-    fn event(&self, _event: sse::Event<'_>, _summary: &mut StreamSummary) {}
-
-    fn refusal(&self, _refusal: &Refusal<'_>) -> Bytes {
-        Bytes::new()
+    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+        if !event.whole {
+            // Only content is as long.
+            summary.add_parts(Parts {
+                answer: true,
+                ..Parts::default()
+            });
+        } else if !(summary.answered && is_delta(event)) {
+            match Json::parse(event.data) {
+                Ok(json) => read(event.name, json, summary),
+                Err(_) if event.name == Some(b"error") => {
+                    summary.add_error(in_answer(&ErrorView::default()));
+                }
+                Err(_) => {}
+            }
+        }
     }
 
-    fn credential(&self, _secret: &str) -> Option<(HeaderName, HeaderValue)> {
-        None
+    fn refusal(&self, refusal: &Refusal<'_>) -> Bytes {
+        refusal::anthropic(refusal)
+    }
+
+    fn credential(&self, secret: &str) -> Option<(HeaderName, HeaderValue)> {
+        if secret.is_empty() {
+            return None;
+        }
+        let mut value = HeaderValue::from_str(secret).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::from_static("x-api-key"), value))
     }
 }
+
+fn read(name: Option<&[u8]>, json: Json<'_>, summary: &mut StreamSummary) {
+    if let Some(view) = ErrorView::within_answer(json) {
+        return summary.add_error(in_answer(&view));
+    }
+    let [kind, message, block, delta, completion, stop_reason] = json
+        .fields([
+            "type",
+            "message",
+            "content_block",
+            "delta",
+            "completion",
+            "stop_reason",
+        ])
+        .unwrap_or_default();
+    let kind = kind.and_then(Json::text);
+    let kind = kind
+        .as_deref()
+        .map(str::as_bytes)
+        .or(name)
+        .unwrap_or_default();
+    match kind {
+        b"ping" => summary.keep_alives += 1,
+        b"message_start" => summary.add_usage(message.and_then(Usage::within)),
+        b"content_block_start" => summary.add_parts(block.map(Parts::of_block).unwrap_or_default()),
+        b"content_block_delta" => summary.add_parts(delta.map(Parts::of_block).unwrap_or_default()),
+        b"message_delta" => {
+            let reason = delta.and_then(|delta| delta.field("stop_reason"));
+            add_reason(reason, summary);
+            summary.add_usage(Usage::within(json));
+        }
+        b"message_stop" => {
+            summary.finish.get_or_insert(Finish::Done);
+            summary.terminal = true;
+        }
+        b"completion" => {
+            summary.add_parts(Parts {
+                answer: says(completion),
+                ..Parts::default()
+            });
+            summary.terminal |= add_reason(stop_reason, summary);
+        }
+        b"error" => {
+            let view = ErrorView::parse(json.raw().as_bytes()).unwrap_or_default();
+            summary.add_error(in_answer(&view));
+        }
+        _ => {}
+    }
+}
+
+fn add_reason(reason: Option<Json<'_>>, summary: &mut StreamSummary) -> bool {
+    let reason = reason.and_then(Json::text);
+    if let Some(reason) = &reason {
+        summary.add_finish(Finish::from_reason(reason));
+    }
+    reason.is_some()
+}
+
+/// Whether an event can only bring more of an answer that has begun.
+fn is_delta(event: sse::Event<'_>) -> bool {
+    event.data.starts_with(b"{\"type\":\"content_block_delta\"")
+}
+
+/// `/v1` is part of what all share: the SDKs put it behind the base URL.
+const ENDPOINTS: &[(&str, EndpointKind)] = &[
+    ("/v1/messages", EndpointKind::Chat),
+    ("/v1/messages/count_tokens", EndpointKind::Count),
+    ("/v1/complete", EndpointKind::Completion),
+];
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@
 
 mod anthropic;
 pub mod json;
+mod locate;
 mod openai;
+mod path;
+mod refusal;
 pub mod sse;
 
 use std::{fmt, ops::Range, time::Duration};
@@ -22,7 +25,7 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// Returns the stable name: `openai`, `anthropic`.
     fn name(&self) -> &'static str;
 
-    /// Recognises a routable inference endpoint by the path of a POST.
+    /// Recognises a routable inference endpoint by the path of a POST, without its query.
     fn endpoint(&self, path: &str) -> Option<Endpoint>;
 
     /// Returns whether a body of this type can be looked into. Default: JSON.

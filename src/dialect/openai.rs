@@ -1,10 +1,19 @@
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
+use memchr::memmem::Finder;
 
-use super::{Dialect, Endpoint, Located, Refusal, Unroutable, sse};
-use crate::classify::StreamSummary;
+use super::{
+    Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal, sse,
+};
+use crate::classify::{
+    Class, ErrorView, Finish, Json, Parts, StreamSummary, Usage, Verdict, in_answer, response,
+    response_finish, response_parts, says,
+};
 
-/// The OpenAi wire format.
+/// The OpenAI wire format: chat and legacy completions, responses, embeddings, images, speech and
+/// moderations, as OpenAI and the many who copied it speak it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenAi;
 
@@ -13,27 +22,254 @@ impl Dialect for OpenAi {
         "openai"
     }
 
-    fn endpoint(&self, _path: &str) -> Option<Endpoint> {
-        None
+    fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        if NOT_OURS.iter().any(|suffix| path.ends_with(suffix)) {
+            return None;
+        }
+        path::endpoint(path, ENDPOINTS)
     }
 
     fn locate(
         &self,
         _endpoint: Endpoint,
         _target: &str,
-        _content_type: Option<&str>,
-        _body: &[Bytes],
+        content_type: Option<&str>,
+        body: &[Bytes],
     ) -> Result<Located, Unroutable> {
-        Err(Unroutable::NoModel)
+        locate::locate(content_type, body)
     }
 
-    fn event(&self, _event: sse::Event<'_>, _summary: &mut StreamSummary) {}
-
-    fn refusal(&self, _refusal: &Refusal<'_>) -> Bytes {
-        Bytes::new()
+    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+        if event.data == b"[DONE]" {
+            summary.terminal = true;
+        } else if !event.whole {
+            long(event, summary);
+        } else if !(summary.answered && is_plain_delta(event.data)) {
+            match Json::parse(event.data) {
+                Ok(json) => read(event.name, json, summary),
+                Err(_) if event.name == Some(b"error") => {
+                    summary.add_error(in_answer(&ErrorView::default()))
+                }
+                Err(_) => {}
+            }
+        }
     }
 
-    fn credential(&self, _secret: &str) -> Option<(HeaderName, HeaderValue)> {
-        None
+    fn refusal(&self, refusal: &Refusal<'_>) -> Bytes {
+        refusal::openai(refusal)
+    }
+
+    fn credential(&self, secret: &str) -> Option<(HeaderName, HeaderValue)> {
+        if secret.is_empty() {
+            return None;
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {secret}")).ok()?;
+        value.set_sensitive(true);
+        Some((AUTHORIZATION, value))
     }
 }
+
+fn read(name: Option<&[u8]>, json: Json<'_>, summary: &mut StreamSummary) {
+    if let Some(view) = ErrorView::within_answer(json) {
+        summary.add_error(in_answer(&view));
+    } else if name == Some(b"error") {
+        // An old llama.cpp sends the inside of the error only.
+        let view = ErrorView::parse(json.raw().as_bytes()).unwrap_or_default();
+        summary.add_error(in_answer(&view));
+    }
+    match json.field("type").and_then(Json::text) {
+        Some(kind) if kind.starts_with("response.") => read_response(&kind, json, summary),
+        Some(kind) if kind.contains('.') => read_media(&kind, json, summary),
+        _ => read_chunk(json, summary),
+    }
+}
+
+/// A chunk of a chat or legacy completion.
+fn read_chunk(json: Json<'_>, summary: &mut StreamSummary) {
+    let [choices, groq] = json.fields(["choices", "x_groq"]).unwrap_or_default();
+    for choice in choices.into_iter().flat_map(Json::items) {
+        let Some([index, delta, text, reason, error]) =
+            choice.fields(["index", "delta", "text", "finish_reason", "error"])
+        else {
+            continue;
+        };
+        let mut parts = delta.map(Parts::of_message).unwrap_or_default();
+        parts.answer |= says(text);
+        summary.add_parts(parts);
+        if let Some(error) = error.filter(|error| !error.is_empty()) {
+            let view = ErrorView::parse(error.raw().as_bytes()).unwrap_or_default();
+            summary.add_error(in_answer(&view));
+        }
+
+        let index = index.and_then(Json::count).unwrap_or(0).min(63);
+        match reason
+            .and_then(Json::text)
+            .filter(|reason| !reason.is_empty())
+        {
+            Some(reason) => {
+                summary.add_finish(Finish::from_reason(&reason));
+                summary.open_choices &= !(1 << index);
+                summary.terminal |= summary.open_choices == 0;
+            }
+            // Azure sends filter results without a delta after the finish.
+            None if delta.is_some() || text.is_some() => summary.open_choices |= 1 << index,
+            None => {}
+        }
+    }
+    if groq.is_some_and(|groq| says(groq.field("error"))) {
+        summary.add_error(in_answer(&ErrorView::default()));
+    }
+    summary.add_usage(Usage::within(json));
+}
+
+/// An event of the responses API.
+fn read_response(kind: &str, json: Json<'_>, summary: &mut StreamSummary) {
+    let [delta, item, whole, partial] = json
+        .fields(["delta", "item", "response", "partial_image_b64"])
+        .unwrap_or_default();
+    if kind.ends_with(".delta") {
+        let said = says(delta);
+        summary.add_parts(Parts {
+            answer: said && !kind.contains("reasoning"),
+            reasoning: said && kind.contains("reasoning"),
+            refusal: said && kind.contains("refusal"),
+        });
+    }
+    // A tool's name is generated before its arguments are.
+    let item = item
+        .and_then(|item| item.field("type"))
+        .and_then(Json::text);
+    let is_call = item.is_some_and(|item| item.ends_with("_call"));
+    if is_call || says(partial) {
+        summary.add_parts(Parts {
+            answer: true,
+            ..Parts::default()
+        });
+    }
+
+    let Some(whole) = whole else {
+        return;
+    };
+    summary.add_usage(Usage::within(whole));
+    match kind {
+        "response.completed" | "response.incomplete" => {
+            summary.add_parts(response_parts(whole));
+            summary.add_finish(response_finish(whole).unwrap_or(Finish::Done));
+            summary.terminal = true;
+        }
+        "response.failed" => {
+            let error = ErrorView::within_answer(whole);
+            summary
+                .add_error(error.map_or(Verdict::new(Class::ServerError), |view| in_answer(&view)));
+            summary.terminal = true;
+        }
+        "response.cancelled" => {
+            summary.add_error(response(whole));
+            summary.terminal = true;
+        }
+        _ => {}
+    }
+}
+
+/// An event of streamed speech or images: `speech.audio.delta`, `image_generation.completed`.
+fn read_media(kind: &str, json: Json<'_>, summary: &mut StreamSummary) {
+    let [audio, image, delta] = json
+        .fields(["audio", "b64_json", "delta"])
+        .unwrap_or_default();
+    let answer = [audio, image, delta].map(says).contains(&true);
+    summary.add_parts(Parts {
+        answer,
+        ..Parts::default()
+    });
+    if kind.ends_with(".done") || kind.ends_with(".completed") {
+        summary.add_finish(Finish::Done);
+        summary.terminal = true;
+    }
+    summary.add_usage(Usage::within(json));
+}
+
+/// An event too long to keep is content; only a whole response in its last event is as long.
+fn long(event: sse::Event<'_>, summary: &mut StreamSummary) {
+    summary.add_parts(Parts {
+        answer: true,
+        ..Parts::default()
+    });
+    let kind = leading_type(event.data).or(event.name).unwrap_or_default();
+    if kind.ends_with(b".completed") || kind.ends_with(b".incomplete") {
+        summary.add_finish(Finish::Done);
+        summary.terminal = true;
+    }
+}
+
+/// Whether an event can only bring more of an answer that has begun: decided without parsing, and
+/// in doubt not.
+fn is_plain_delta(data: &[u8]) -> bool {
+    if let Some(kind) = leading_type(data) {
+        return kind.ends_with(b".delta") && !kind.ends_with(b".refusal.delta");
+    }
+    // Within a string the quotes would be escaped, so that these match keys only.
+    !TELLING.iter().any(|key| key.is_telling(data))
+}
+
+/// The `type` of an event that starts with it.
+fn leading_type(data: &[u8]) -> Option<&[u8]> {
+    let rest = data.strip_prefix(b"{\"type\":\"")?;
+    rest.get(..memchr::memchr(b'"', rest)?)
+}
+
+/// A key that makes an event worth parsing, unless its value is one of the dull ones.
+struct Key {
+    finder: Finder<'static>,
+    dull: &'static [&'static [u8]],
+}
+
+impl Key {
+    fn is_telling(&self, data: &[u8]) -> bool {
+        self.finder.find_iter(data).any(|at| {
+            let after = data
+                .get(at + self.finder.needle().len()..)
+                .unwrap_or_default();
+            let Some(value) = after.trim_ascii_start().strip_prefix(b":") else {
+                // A string value, or a key that only begins so.
+                return false;
+            };
+            let value = value.trim_ascii_start();
+            !self.dull.iter().any(|dull| value.starts_with(dull))
+        })
+    }
+}
+
+static TELLING: LazyLock<[Key; 6]> = LazyLock::new(|| {
+    let key = |key: &'static str, dull| Key {
+        finder: Finder::new(key),
+        dull,
+    };
+    [
+        key("\"finish_reason\"", &[b"null"]),
+        key("\"error\"", &[b"null"]),
+        key("\"usage\"", &[b"null"]),
+        key("\"refusal\"", &[b"null", b"\"\""]),
+        // Another choice.
+        key("\"index\"", &[b"0,", b"0}"]),
+        key("\"type\"", &[b"\"function\"", b"\"text\""]),
+    ]
+});
+
+/// The JSON endpoints; those that take forms name the model in a part.
+const ENDPOINTS: &[(&str, EndpointKind)] = &[
+    ("/chat/completions", EndpointKind::Chat),
+    ("/completions", EndpointKind::Completion),
+    ("/responses", EndpointKind::Chat),
+    ("/responses/compact", EndpointKind::Chat),
+    ("/responses/input_tokens", EndpointKind::Count),
+    ("/embeddings", EndpointKind::Embedding),
+    ("/moderations", EndpointKind::Moderation),
+    ("/images/generations", EndpointKind::Image),
+    ("/audio/speech", EndpointKind::Audio),
+];
+
+/// Paths that end like ours and are others': Mistral's fill-in-the-middle, Ollama's own embeddings.
+const NOT_OURS: &[&str] = &["/fim/completions", "/api/embeddings"];
+
+#[cfg(test)]
+mod tests;

@@ -521,9 +521,10 @@ impl<S> Prepared<S> {
         let hold_back = self.parts.extensions.get::<HoldBack>();
         let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);
         let call = call.cloned();
+        let routed = ticket.routed();
         self.rewrite(
-            ticket.model(),
-            ticket.upstream().map(|upstream| &**upstream),
+            routed.model(),
+            routed.upstream().map(|upstream| &**upstream),
         );
         let uri = self.parts.uri.clone();
         let attempt = Attempt::begin(router, ticket, call.as_ref(), uri, self.dialect);

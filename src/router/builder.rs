@@ -140,6 +140,10 @@ impl Builder {
                     .iter()
                     .map(|_| CredentialState::new())
                     .collect(),
+                by_name: names
+                    .iter()
+                    .map(|name| (name.text.clone(), name.index))
+                    .collect(),
                 names,
                 classifier: self.classifier,
                 clock: self.clock,
@@ -251,8 +255,22 @@ impl Assembly {
 
     /// Says what a requested model may mean. A pool's own name and aliases win over models; of two
     /// pools with the same model, the first wins.
-    fn names(&self, unnamed: bool) -> Result<HashMap<Arc<str>, Name>, BuildError> {
-        let mut names = HashMap::new();
+    fn names(&self, unnamed: bool) -> Result<Vec<Name>, BuildError> {
+        let mut names: Vec<Name> = Vec::new();
+        let mut add = |text: Arc<str>, pool, rank, alias| {
+            let index = u32::try_from(names.len()).unwrap_or(u32::MAX);
+            let new = names.iter().all(|name| name.text != text);
+            if new {
+                names.push(Name {
+                    index,
+                    text,
+                    pool,
+                    rank,
+                    alias,
+                });
+            }
+            new
+        };
         for (index, pool) in self.pools.iter().enumerate() {
             let own = (index > 0 || !unnamed).then_some(&*pool.name);
             for name in own
@@ -260,25 +278,13 @@ impl Assembly {
                 .chain(pool.aliases.iter().map(String::as_str))
             {
                 check_name("alias", name)?;
-                let name: Arc<str> = name.into();
-                let entry = Name {
-                    text: name.clone(),
-                    pool: index,
-                    rank: 0,
-                    alias: true,
-                };
-                if names.insert(name.clone(), entry).is_some() {
+                if !add(name.into(), index, 0, true) {
                     return Err(BuildError::new(format!("two pools answer to {name:?}")));
                 }
             }
         }
         for target in &self.targets {
-            names.entry(target.model.clone()).or_insert_with(|| Name {
-                text: target.model.clone(),
-                pool: target.pool,
-                rank: target.rank,
-                alias: false,
-            });
+            add(target.model.clone(), target.pool, target.rank, false);
         }
         Ok(names)
     }

@@ -66,10 +66,10 @@ impl Inner {
     pub(super) fn evaluate<'a>(
         &'a self,
         request: &'a PickRequest<'a>,
+        name: &'a Name,
         number: u64,
         now: Instant,
     ) -> Result<Evaluation<'a>, Unavailable> {
-        let name = self.name(request.model)?;
         let pool = self.pool(name)?;
         let eligible: SmallVec<[u32; 8]> = self
             .reachable(name, pool)
@@ -111,12 +111,12 @@ impl Inner {
         number: u64,
         now: Instant,
     ) -> Result<Decision, Unavailable> {
-        let evaluation = match self.evaluate(request, number, now) {
+        let name = self.name(request.model)?;
+        let evaluation = match self.evaluate(request, name, number, now) {
             Ok(evaluation) => Some(evaluation),
             Err(error) if error.is_no_candidate() => None,
             Err(error) => return Err(error),
         };
-        let name = self.name(request.model)?;
         let pool = self.pool(name)?;
         let choice = evaluation.as_ref().map(Evaluation::choose);
         let chosen = choice
@@ -154,7 +154,7 @@ impl Inner {
                 target: target.name.clone(),
                 model: target.model.clone(),
                 health: candidate.map_or_else(|| member.health.estimate(now), |c| c.health),
-                quality: candidate.map_or_else(|| member.quality.estimate(now), |c| c.quality),
+                quality: candidate.map_or_else(|| member.quality.estimate(now).0, |c| c.quality),
                 score: seen.and_then(|(evaluation, at)| evaluation.scores.get(at).copied()),
                 obstacle: excluded.or_else(|| standing.and_then(|one| one.obstacle.clone())),
             })
@@ -217,13 +217,14 @@ impl<'a> Evaluation<'a> {
             return;
         };
         let tried = request.tried.contains(&id);
+        let (quality, quality_mass) = member.quality.estimate(now);
         let candidate = Candidate {
             target: &target.name,
             model: &target.model,
             rank: target.rank,
             health: member.health.estimate(now),
-            quality: member.quality.estimate(now),
-            quality_mass: member.quality.mass(now),
+            quality,
+            quality_mass,
             in_flight: member.in_flight,
             tried,
         };

@@ -23,6 +23,7 @@ mod evaluation;
 mod group;
 mod ledger;
 mod request;
+mod routed;
 mod snapshot;
 mod target;
 mod ticket;
@@ -48,6 +49,7 @@ pub use self::{
     error::{BuildError, OutOfRange, ReportError, Unavailable},
     ledger::{OutcomeId, Score},
     request::{PickRequest, TargetId},
+    routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
     target::{Credential, Mode, NobodyFree, Pool, Target, Upstream},
     ticket::{Outcome, Ticket},
@@ -60,7 +62,7 @@ use self::{
     group::Group,
     ledger::{Change, Ledger},
 };
-use crate::{classify::Classify, hints::Routed, policy::RoutingPolicy};
+use crate::{classify::Classify, policy::RoutingPolicy};
 
 /// How long routing waits for a target to become free, unless the caller says otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -78,7 +80,8 @@ struct Inner {
     targets: Vec<TargetEntry>,
     groups: Vec<Mutex<Group>>,
     credentials: Vec<CredentialState>,
-    names: HashMap<Arc<str>, Name>,
+    names: Vec<Name>,
+    by_name: HashMap<Arc<str>, u32>,
     classifier: Arc<dyn Classify>,
     clock: Arc<dyn Clock>,
     epoch: Instant,
@@ -116,6 +119,7 @@ struct TargetEntry {
 /// What a requested model means.
 #[derive(Debug)]
 struct Name {
+    index: u32,
     text: Arc<str>,
     pool: usize,
     rank: usize,
@@ -151,7 +155,7 @@ impl OutcomeRouter {
             return self.observe(request, name, number, now);
         }
         for _ in 0..RACES {
-            let evaluation = self.inner.evaluate(request, number, now)?;
+            let evaluation = self.inner.evaluate(request, name, number, now)?;
             let (chosen, reason) = evaluation.choose()?;
             if let Some(ticket) = self.open(request, &evaluation, chosen, reason, number, now) {
                 return Ok(ticket);
@@ -241,7 +245,7 @@ impl OutcomeRouter {
     /// Returns whether a pool serves this model, alias or pool name.
     #[must_use]
     pub fn knows(&self, model: &str) -> bool {
-        self.inner.names.contains_key(model)
+        self.inner.by_name.contains_key(model)
     }
 
     /// Returns the time by the router's own clock.
@@ -268,7 +272,7 @@ impl OutcomeRouter {
 
     /// Returns how the pool that serves a model is set up.
     pub(crate) fn pool_rules(&self, model: &str) -> Option<PoolRules> {
-        let name = self.inner.names.get(model)?;
+        let name = self.inner.name(model).ok()?;
         let pool = self.inner.pools.get(name.pool)?;
         Some(PoolRules {
             mode: pool.mode(),
@@ -279,7 +283,7 @@ impl OutcomeRouter {
 
     /// Returns the upstream that serves a model in a pool that is off.
     pub(crate) fn off_upstream(&self, model: &str) -> Option<(Option<Arc<Upstream>>, Arc<str>)> {
-        let name = self.inner.names.get(model)?;
+        let name = self.inner.name(model).ok()?;
         let target = self.inner.requested(name)?;
         Some((target.upstream.clone(), target.model.clone()))
     }
@@ -300,10 +304,9 @@ impl OutcomeRouter {
     /// Returns whether another target than those tried is free now, for a call that named `model`.
     pub(crate) fn alternative(&self, request: &PickRequest<'_>, now: Instant) -> Option<Next> {
         let number = self.inner.decisions.load(Ordering::Relaxed);
-        self.inner
-            .evaluate(request, number, now)
-            .ok()
-            .map(|evaluation| evaluation.next())
+        let name = self.inner.name(request.model).ok()?;
+        let evaluation = self.inner.evaluate(request, name, number, now).ok()?;
+        Some(evaluation.next())
     }
 
     /// Serves the requested target whatever its state, and notes what would have been picked.
@@ -381,29 +384,21 @@ impl OutcomeRouter {
         admit: impl FnOnce(&mut Group) -> Option<()>,
     ) -> Option<Ticket> {
         let target = self.inner.targets.get(id.0 as usize)?;
-        let pool = self.inner.pools.get(target.pool)?;
         let booking = {
             let mut group = self.inner.group(target.group);
             admit(&mut group)?;
             ticket::Booking::new(&mut group, target.slot, request, now)?
         };
         let routed = Routed {
-            requested: name.text.clone(),
-            target: target.name.clone(),
-            model: target.model.clone(),
-            pool: pool.name.clone(),
+            inner: self.inner.clone(),
+            name: name.index,
+            target: id,
             reason,
             attempt: request.attempts.saturating_add(1),
             id: self.inner.ledger.open(number, id.0),
             observed: None,
         };
-        Some(Ticket::new(
-            self.clone(),
-            id,
-            routed,
-            target.upstream.clone(),
-            booking,
-        ))
+        Some(Ticket::new(routed, booking))
     }
 }
 
@@ -444,10 +439,13 @@ fn mode_to_u8(mode: Mode) -> u8 {
 
 impl Inner {
     fn name(&self, model: &str) -> Result<&Name, Unavailable> {
-        self.names.get(model).ok_or(Unavailable {
-            kind: UnavailableKind::UnknownModel,
-            retry_in: None,
-        })
+        self.by_name
+            .get(model)
+            .and_then(|index| self.names.get(*index as usize))
+            .ok_or(Unavailable {
+                kind: UnavailableKind::UnknownModel,
+                retry_in: None,
+            })
     }
 
     fn pool(&self, name: &Name) -> Result<&PoolEntry, Unavailable> {

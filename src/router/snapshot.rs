@@ -134,7 +134,7 @@ impl Inner {
             late: member.late,
             health: member.health.estimate(now),
             broken: matches!(member.health.gate(now), Gate::Open(_)),
-            quality: member.quality.estimate(now),
+            quality: member.quality.estimate(now).0,
             rate_limited_s: told.map(|until| seconds(until.saturating_duration_since(now))),
             requests_left,
             tokens_left,

@@ -2,10 +2,10 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{OutcomeId, OutcomeRouter, PickRequest, Routed, TargetId, Upstream, group::Group};
+use super::{OutcomeId, PickRequest, Routed, TargetId, group::Group};
 use crate::{
     classify::{Class, LimitWindow, Limits, Usage, Verdict},
-    stats::Reading,
+    stats::{Late, Reading},
 };
 
 /// An open attempt. It settles exactly once: by [`settle_at`](Self::settle_at), or when it is
@@ -13,10 +13,7 @@ use crate::{
 /// there is none.
 #[must_use = "dropping a ticket settles it as abandoned"]
 pub struct Ticket {
-    router: OutcomeRouter,
-    target: TargetId,
     routed: Routed,
-    upstream: Option<Arc<Upstream>>,
     booking: Booking,
     provisional: Option<Outcome>,
     settled: bool,
@@ -27,7 +24,7 @@ pub struct Ticket {
 pub(super) struct Booking {
     started: Instant,
     mark: (f64, f64),
-    late_after: Option<Duration>,
+    late_after: Option<Late>,
     /// This attempt is the probe after a rate limit.
     capacity_probe: bool,
     /// This attempt is the probe of a half-open breaker.
@@ -83,18 +80,9 @@ impl Outcome {
 }
 
 impl Ticket {
-    pub(super) fn new(
-        router: OutcomeRouter,
-        target: TargetId,
-        routed: Routed,
-        upstream: Option<Arc<Upstream>>,
-        booking: Booking,
-    ) -> Self {
+    pub(super) fn new(routed: Routed, booking: Booking) -> Self {
         Self {
-            router,
-            target,
             routed,
-            upstream,
             booking,
             provisional: None,
             settled: false,
@@ -109,13 +97,13 @@ impl Ticket {
     /// Returns the name of the target.
     #[must_use]
     pub fn target(&self) -> &str {
-        &self.routed.target
+        self.routed.target()
     }
 
     /// Returns the model to ask for.
     #[must_use]
     pub fn model(&self) -> &str {
-        &self.routed.model
+        self.routed.model()
     }
 
     /// Returns the id under which the answer can be scored.
@@ -133,7 +121,7 @@ impl Ticket {
     /// Returns the target within its router, for [`PickRequest::tried`].
     #[must_use]
     pub fn target_id(&self) -> TargetId {
-        self.target
+        self.routed.target
     }
 
     /// Returns when the attempt started.
@@ -142,16 +130,11 @@ impl Ticket {
         self.booking.started
     }
 
-    pub(crate) fn upstream(&self) -> Option<&Arc<Upstream>> {
-        self.upstream.as_ref()
-    }
-
     /// Takes in the head of an answer: limits count and a refusal acts at once. A failed one is
     /// what a drop settles.
     pub fn head_at(&mut self, outcome: Outcome, now: Instant) {
-        let inner = &self.router.inner;
-        if let Some(target) = inner.targets.get(self.target.0 as usize) {
-            let mut group = inner.group(target.group);
+        {
+            let mut group = self.routed.inner.group(self.routed.entry().group);
             self.booking.read(&mut group, &outcome, now);
             if outcome.verdict.class != Class::Success {
                 self.booking.refuse(&mut group, &outcome.verdict, now);
@@ -167,7 +150,7 @@ impl Ticket {
 
     /// Says how the attempt ended, now.
     pub fn settle(self, outcome: Outcome) {
-        let now = self.router.now();
+        let now = self.routed.inner.clock.now();
         self.settle_at(outcome, now);
     }
 
@@ -177,17 +160,15 @@ impl Ticket {
         let age = now.saturating_duration_since(self.booking.started);
         self.booking
             .late_after
-            .is_some_and(|late_after| age > late_after)
+            .is_some_and(|late| late.is_exceeded_by(age))
     }
 
     fn finish(&mut self, outcome: &Outcome, now: Instant) {
         if mem::replace(&mut self.settled, true) {
             return;
         }
-        let inner = &self.router.inner;
-        let Some(target) = inner.targets.get(self.target.0 as usize) else {
-            return;
-        };
+        let inner = &self.routed.inner;
+        let target = self.routed.entry();
         let class = outcome.verdict.class;
         if let Some(credential) = target
             .credential
@@ -209,7 +190,7 @@ impl Ticket {
                 .settle(&mut group, target.slot, outcome, late_drop, now);
         }
         tracing::debug!(
-            target = %self.routed.target,
+            target = %target.name,
             class = class.as_str(),
             attempt = self.routed.attempt,
             outcome = %self.routed.id,
@@ -223,7 +204,7 @@ impl Drop for Ticket {
         if self.settled {
             return;
         }
-        let now = self.router.now();
+        let now = self.routed.inner.clock.now();
         let outcome = self
             .provisional
             .clone()
@@ -338,7 +319,7 @@ impl Booking {
         let latency = outcome.first_content.unwrap_or(total);
         let late = self
             .late_after
-            .is_some_and(|late_after| latency > late_after);
+            .is_some_and(|late| late.is_exceeded_by(latency));
         let good = match class {
             Class::Success | Class::Degraded | Class::ContentFilter => Some(!late),
             Class::ServerError | Class::Overloaded | Class::Timeout | Class::Truncated => {

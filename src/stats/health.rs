@@ -62,6 +62,9 @@ impl Health {
 
     /// Returns the probability that the next attempt does not fail, 0 to 1.
     pub(crate) fn estimate(&self, now: Instant) -> f64 {
+        if self.ok + self.bad == 0.0 {
+            return PRIOR_OK / PRIOR_MASS;
+        }
         let weight = decay(self.at, now, HALF_LIFE);
         let (ok, bad) = (self.ok * weight, self.bad * weight);
         (ok + PRIOR_OK) / (ok + bad + PRIOR_MASS)

@@ -32,8 +32,7 @@ impl LogLatency {
     }
 
     pub(crate) fn record(&mut self, latency: Duration, now: Instant) {
-        // A microsecond at least: the logarithm of nothing is not a number.
-        let ln = latency.as_secs_f64().max(1e-6).ln();
+        let ln = ln(latency);
         let weight = decay(self.at, now, HALF_LIFE);
         self.n = self.n * weight + 1.0;
         self.sum = self.sum * weight + ln;
@@ -48,16 +47,33 @@ impl LogLatency {
 
     /// Returns the age past which an attempt that starts now is late, exp(mu + 3 sigma); `None`
     /// with fewer than 20 samples.
-    pub(crate) fn late_after(&self, now: Instant) -> Option<Duration> {
-        if self.n * decay(self.at, now, HALF_LIFE) < ENOUGH {
+    pub(crate) fn late_after(&self, now: Instant) -> Option<Late> {
+        if self.n < ENOUGH || self.n * decay(self.at, now, HALF_LIFE) < ENOUGH {
             return None;
         }
         let mu = self.sum / self.n;
         let variance = (self.squares / self.n - mu * mu).max(0.0);
-        Some(duration(
-            (mu + SIGMAS * variance.sqrt().max(LEAST_SIGMA)).exp(),
-        ))
+        Some(Late {
+            ln: mu + SIGMAS * variance.sqrt().max(LEAST_SIGMA),
+        })
     }
+}
+
+/// An age past which an attempt is late, kept as a logarithm: most are never asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Late {
+    ln: f64,
+}
+
+impl Late {
+    pub(crate) fn is_exceeded_by(self, age: Duration) -> bool {
+        ln(age) > self.ln
+    }
+}
+
+/// The logarithm of a latency in seconds, a microsecond at least: that of nothing is not a number.
+fn ln(latency: Duration) -> f64 {
+    latency.as_secs_f64().max(1e-6).ln()
 }
 
 fn duration(seconds: f64) -> Duration {
@@ -77,11 +93,13 @@ mod tests {
         }
         assert_eq!(latency.late_after(now), None);
         latency.record(Duration::from_secs(1), now);
-        let late = latency.late_after(now).unwrap().as_secs_f64();
+        let late = latency.late_after(now).unwrap();
         assert!(
-            (late - 0.6_f64.exp()).abs() < 1e-6,
-            "sigma is at least 0.2: {late}"
+            (late.ln - 0.6).abs() < 1e-6,
+            "sigma is at least 0.2: {late:?}"
         );
+        assert!(late.is_exceeded_by(Duration::from_secs(2)));
+        assert!(!late.is_exceeded_by(Duration::from_secs(1)));
         assert_eq!(
             latency.late_after(now + Duration::from_secs(45)),
             None,

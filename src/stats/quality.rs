@@ -27,15 +27,14 @@ impl Quality {
         }
     }
 
-    /// Returns the expected score, 0 to 1.
-    pub(crate) fn estimate(&self, now: Instant) -> f64 {
+    /// Returns the expected score, 0 to 1, and the decayed number of scores behind it.
+    pub(crate) fn estimate(&self, now: Instant) -> (f64, f64) {
+        if self.n == 0.0 {
+            return (PRIOR, 0.0);
+        }
         let weight = decay(self.at, now, HALF_LIFE);
-        (self.sum * weight + PRIOR * PRIOR_MASS) / (self.n * weight + PRIOR_MASS)
-    }
-
-    /// Returns the decayed number of scores.
-    pub(crate) fn mass(&self, now: Instant) -> f64 {
-        self.n * decay(self.at, now, HALF_LIFE)
+        let (n, sum) = (self.n * weight, self.sum * weight);
+        ((sum + PRIOR * PRIOR_MASS) / (n + PRIOR_MASS), n)
     }
 
     pub(crate) fn record(&mut self, score: f64, now: Instant) {
@@ -71,6 +70,6 @@ mod tests {
         a.record(0.2, t0);
         b.record(0.9, t0);
         a.correct(0.2, 0.9, t0, t1);
-        assert!((a.estimate(t1) - b.estimate(t1)).abs() < 1e-12);
+        assert!((a.estimate(t1).0 - b.estimate(t1).0).abs() < 1e-12);
     }
 }
