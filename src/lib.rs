@@ -1,8 +1,12 @@
 //! Tower middleware that routes LLM requests to the model most likely to succeed right now.
 
 pub mod classify;
+#[cfg(feature = "gateway")]
+pub mod config;
 pub mod dialect;
 pub mod failover;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod hints;
 pub mod policy;
 pub mod route;

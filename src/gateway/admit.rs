@@ -19,6 +19,8 @@ use crate::{
 
 /// A caller that sends nothing of its body for this long is gone, or means harm.
 const UPLOAD_IDLE: Duration = Duration::from_secs(15);
+/// And one that takes this long in all would fail its own timeout.
+const UPLOAD: Duration = Duration::from_secs(300);
 /// A body this short is decoded in no time, whatever it expands to.
 const DECODED_HERE: usize = 512;
 
@@ -92,7 +94,8 @@ impl Call {
             let message = "The content-encoding must be one of gzip, deflate, br and zstd.";
             self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
         })?;
-        let mut chunks = self.collect(body, max_body).await?;
+        let collected = timeout(UPLOAD, self.collect(body, max_body));
+        let mut chunks = collected.await.unwrap_or_else(|_| Err(self.too_slow()))?;
         if let Some(coding) = coding {
             let decoded = decode(coding, chunks, max_body, &rules.decoders).await;
             chunks = VecDeque::from([decoded.map_err(|error| match error {
@@ -136,10 +139,7 @@ impl Call {
                     let message = "The body ended before its end.";
                     return Err(self.refuse(StatusCode::BAD_REQUEST, message));
                 }
-                Err(_) => {
-                    let message = "The body did not arrive in time.";
-                    return Err(self.refuse(StatusCode::REQUEST_TIMEOUT, message));
-                }
+                Err(_) => return Err(self.too_slow()),
             }
         }
     }
@@ -166,6 +166,11 @@ impl Call {
     fn too_large(&self, max_body: usize) -> Response<Body> {
         let message = format!("The body is too large: at most {max_body} bytes are taken.");
         self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &message)
+    }
+
+    fn too_slow(&self) -> Response<Body> {
+        let message = "The body did not arrive in time.";
+        self.refuse(StatusCode::REQUEST_TIMEOUT, message)
     }
 
     fn refuse(&self, status: StatusCode, message: &str) -> Response<Body> {

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde_json::json;
 
 use super::headers;
 use crate::{
@@ -30,10 +31,25 @@ pub(super) fn refuse(dialect: &dyn Dialect, status: StatusCode, message: &str) -
 }
 
 /// Answers a request to a path that is not served.
-pub(super) fn unknown_path(headers: &HeaderMap, method: &http::Method, path: &str) -> Response<Body> {
+pub(super) fn unknown_path(
+    headers: &HeaderMap,
+    method: &http::Method,
+    path: &str,
+) -> Response<Body> {
+    let message = format!("{method} {} is not served here.", shorten(path));
     let dialect = dialect_of(headers);
-    let path = shorten(path);
-    refuse(dialect, StatusCode::NOT_FOUND, &format!("{method} {path} is not served here"))
+    let mut response = refuse(dialect, StatusCode::NOT_FOUND, &message);
+    if dialect.name() == OpenAi.name() {
+        // There a 404 is about the model, unless its code says otherwise.
+        let body = json!({ "error": {
+            "message": message,
+            "type": "invalid_request_error",
+            "param": null,
+            "code": "unknown_url",
+        }});
+        *response.body_mut() = Body::from(body.to_string());
+    }
+    response
 }
 
 /// Answers a request for a model that is not served.

@@ -10,7 +10,7 @@ use std::{
 
 use http::{HeaderValue, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -187,21 +187,22 @@ fn client(tls: ClientConfig, connect_timeout: Duration) -> HttpClient {
         .build(connector)
 }
 
-/// The provider is named: with another one linked, the default would be ambiguous and panic.
+/// The crypto provider is named: with another one linked, the default would be ambiguous and panic.
 fn tls() -> ClientConfig {
-    let provider = Arc::new(ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        tracing::warn!("no root certificates found: https upstreams cannot be reached");
-    }
-    #[allow(clippy::expect_used, reason = "ring serves the default protocol versions")]
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring serves TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
+    let builder = || {
+        #[allow(clippy::expect_used, reason = "ring serves the default protocol versions")]
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring serves TLS 1.2 and 1.3")
+    };
+    let builder = match builder().with_native_roots() {
+        Ok(rooted) => rooted,
+        Err(error) => {
+            tracing::warn!(%error, "no root certificates: https upstreams cannot be reached");
+            builder().with_root_certificates(RootCertStore::empty())
+        }
+    };
+    builder.with_no_client_auth()
 }
 
 #[cfg(test)]

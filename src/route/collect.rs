@@ -84,6 +84,12 @@ impl<B: Body<Data = Bytes>> Collector<B> {
         }
     }
 
+    /// Returns how many bytes have come so far.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Gives up collecting.
     pub(crate) fn into_rest(self) -> Collected<B> {
         Collected::TooLarge {

@@ -42,6 +42,8 @@ pub(crate) use self::{
     collect::{Collected, Collector},
     inspect::inspect,
 };
+#[cfg(feature = "gateway")]
+pub(crate) use self::rewrite::readdress;
 pub use self::{
     future::ResponseFuture, layer::OutcomeRoutingLayer, request_body::RequestBody,
     response_body::ResponseBody, service::OutcomeRouting,

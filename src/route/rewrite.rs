@@ -9,7 +9,7 @@ use http::{
 };
 
 use crate::{
-    dialect::{Dialect, Endpoint, Located, Site, json},
+    dialect::{Dialect, Located, Site, json},
     router::Upstream,
 };
 
@@ -69,15 +69,16 @@ pub(super) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
 }
 
 /// Sends a request to another upstream: scheme, authority, base path and credentials are replaced.
-pub(super) fn readdress(
+/// Of the path, what stands before `suffix` belonged to the base URL it came by.
+pub(crate) fn readdress(
     parts: &mut Parts,
     upstream: &Upstream,
     dialect: &dyn Dialect,
-    endpoint: Endpoint,
+    suffix: usize,
 ) {
     let same = parts.uri.scheme() == Some(&upstream.scheme)
         && parts.uri.authority() == Some(&upstream.authority);
-    let suffix = parts.uri.path().get(endpoint.suffix..).unwrap_or_default();
+    let suffix = parts.uri.path().get(suffix..).unwrap_or_default();
     let mut target = format!("{}{suffix}", upstream.base_path);
     let query = parts
         .uri
@@ -165,7 +166,7 @@ mod tests {
             upstream = upstream.credential(Credential::new(secret).unwrap());
         }
         let (dialect, endpoint) = dialect::detect(parts.uri.path()).unwrap();
-        readdress(&mut parts, &upstream, dialect, endpoint);
+        readdress(&mut parts, &upstream, dialect, endpoint.suffix);
         parts
     }
 

@@ -270,6 +270,13 @@ impl OutcomeRouter {
         self.inner.max_body
     }
 
+    /// Returns the name of a target that has no upstream of its own.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn without_upstream(&self) -> Option<&str> {
+        let target = self.inner.targets.iter().find(|target| target.upstream.is_none());
+        target.map(|target| &*target.name)
+    }
+
     /// Returns how the pool that serves a model is set up.
     pub(crate) fn pool_rules(&self, model: &str) -> Option<PoolRules> {
         let name = self.inner.name(model).ok()?;
