@@ -3,6 +3,7 @@
 pub mod classify;
 pub mod dialect;
 pub mod failover;
+pub mod guide;
 pub mod hints;
 pub mod policy;
 pub mod route;

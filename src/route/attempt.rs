@@ -171,10 +171,10 @@ impl Attempt {
     pub(super) fn release(&mut self, headers: &HeaderMap) {
         let Some(head) = &mut self.head else { return };
         head.headers = headers.clone();
-        if head.verdict.class != Class::Success {
-            if let Some((call, index)) = &self.call {
-                call.settle(*index, head.verdict.clone());
-            }
+        if head.verdict.class != Class::Success
+            && let Some((call, index)) = &self.call
+        {
+            call.settle(*index, head.verdict.clone());
         }
     }
 
@@ -308,7 +308,7 @@ fn join(chunks: &VecDeque<Bytes>) -> Cow<'_, [u8]> {
 fn usage(body: &BodySeen<'_>) -> Option<Usage> {
     match body {
         BodySeen::Stream(summary) => summary.usage,
-        BodySeen::Whole(body) => Usage::from_json(body),
+        BodySeen::Whole(body) => Usage::of_body(body),
         _ => None,
     }
 }

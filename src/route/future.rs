@@ -111,6 +111,10 @@ enum Sending<S, B: Body> {
 }
 
 /// What becomes of a request once the service is ready.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per call and taken apart at once"
+)]
 enum Step<S, B: Body> {
     Send {
         request: Request<RequestBody<B>>,
@@ -532,10 +536,8 @@ impl<S> Prepared<S> {
     }
 
     fn send_off<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter) -> Step<S, B> {
-        if let Some((upstream, model)) = router.off_upstream(&self.located.model) {
-            if let Some(upstream) = upstream {
-                self.rewrite(&model, Some(&upstream));
-            }
+        if let Some((Some(upstream), model)) = router.off_upstream(&self.located.model) {
+            self.rewrite(&model, Some(&upstream));
         }
         self.into_step(None)
     }
