@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Uri, header, response::Parts};
 use http_body::Frame;
+use tokio::time::Instant;
 
 use crate::{
     classify::{
@@ -99,9 +100,8 @@ impl Attempt {
         }
     }
 
-    /// Takes in the head of the answer.
-    pub(super) fn head(&mut self, parts: &Parts) -> Shape {
-        let now = self.router.now();
+    /// Takes in the head of the answer, which came at `now`.
+    pub(super) fn head(&mut self, parts: &Parts, now: Instant) -> Shape {
         let wall = self.router.wall();
         let seen = Seen::head(self.uri.path(), parts.status, &parts.headers, wall);
         let verdict = self.classify(&seen);

@@ -51,7 +51,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         now: Instant,
     ) -> Self {
         let (parts, body) = response.into_parts();
-        let shape = match attempt.head(&parts) {
+        let shape = match attempt.head(&parts, now) {
             Shape::Stream if !hold_back => Shape::Flow,
             shape => shape,
         };
