@@ -150,7 +150,8 @@ fn chat(json: Json<'_>) -> Option<Verdict> {
 fn message(json: Json<'_>) -> Option<Verdict> {
     let [kind, content, reason] = json.fields(["type", "content", "stop_reason"])?;
     let is_message = kind.and_then(Json::text).as_deref() == Some("message");
-    if !is_message && !(content.is_some_and(Json::is_array) && reason.is_some()) {
+    let looks_so = content.is_some_and(Json::is_array) && reason.is_some();
+    if !is_message && !looks_so {
         return None;
     }
     let parts = content.map(Parts::of_content).unwrap_or_default();
@@ -161,7 +162,8 @@ fn message(json: Json<'_>) -> Option<Verdict> {
 fn responses(json: Json<'_>) -> Option<Verdict> {
     let [object, output, status] = json.fields(["object", "output", "status"])?;
     let is_response = object.and_then(Json::text).as_deref() == Some("response");
-    if !is_response && !(output.is_some_and(Json::is_array) && status.is_some()) {
+    let looks_so = output.is_some_and(Json::is_array) && status.is_some();
+    if !is_response && !looks_so {
         return None;
     }
     Some(response(json))

@@ -327,7 +327,7 @@ mod h2 {
             let (ours, theirs) = tokio::io::duplex(1 << 14);
             tokio::spawn(async move {
                 let mut connection = server::handshake(theirs).await.unwrap();
-                let _held = connection.accept().await;
+                // A stream that was accepted would only see the connection end.
                 connection.abrupt_shutdown(reason);
                 let _ = std::future::poll_fn(|cx| connection.poll_closed(cx)).await;
                 // Open until the other side has read it.
