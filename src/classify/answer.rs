@@ -94,11 +94,7 @@ impl Parts {
             }
         } else if kind.contains("thinking") || kind.contains("reasoning") {
             // Redacted and encrypted thinking has no text, and is thinking all the same.
-            let reasoning = if kind == "thinking" {
-                says(thinking)
-            } else {
-                says(thinking.or(text)) || kind.starts_with("redacted")
-            };
+            let reasoning = says(thinking.or(text)) || kind.starts_with("redacted");
             Self {
                 reasoning,
                 ..Self::default()

@@ -95,6 +95,26 @@ fn one_status_can_mean_several_things() {
         (498, "", Class::Overloaded),
         (
             403,
+            r#"{"__type":"AccessDeniedException","message":"You don't have access to the model with the specified model ID."}"#,
+            Class::ModelError,
+        ),
+        (
+            403,
+            r#"{"__type":"AccessDeniedException","message":"not authorized"}"#,
+            Class::AuthError,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"User location is not supported for the API use.","status":"FAILED_PRECONDITION"}}"#,
+            Class::AuthError,
+        ),
+        (
+            429,
+            r#"{"message":"You are using a Trial key, which is limited to 1000 API calls / month."}"#,
+            Class::QuotaExhausted,
+        ),
+        (
+            403,
             r#"{"message":"You don't have access to the model with the specified model ID."}"#,
             Class::ModelError,
         ),
