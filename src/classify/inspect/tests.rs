@@ -264,6 +264,7 @@ mod reqwest {
 
     #[tokio::test]
     async fn f03_f04_cut_off() {
+        assert_eq!(post(start(Reply::Reset(b"")).await).await, Transport::Reset);
         let short = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{";
         assert_eq!(
             post(start(Reply::Close(short)).await).await,
