@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod failover;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+pub mod guide;
 pub mod hints;
 pub mod policy;
 pub mod route;

@@ -1,5 +1,12 @@
 //! However a stream is cut into chunks, it is seen the same.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
 use std::{fs, path::Path};
 
 use proptest::prelude::*;

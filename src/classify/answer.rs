@@ -94,11 +94,7 @@ impl Parts {
             }
         } else if kind.contains("thinking") || kind.contains("reasoning") {
             // Redacted and encrypted thinking has no text, and is thinking all the same.
-            let reasoning = if kind == "thinking" {
-                says(thinking)
-            } else {
-                says(thinking.or(text)) || kind.starts_with("redacted")
-            };
+            let reasoning = says(thinking.or(text)) || kind.starts_with("redacted");
             Self {
                 reasoning,
                 ..Self::default()
@@ -150,7 +146,8 @@ fn chat(json: Json<'_>) -> Option<Verdict> {
 fn message(json: Json<'_>) -> Option<Verdict> {
     let [kind, content, reason] = json.fields(["type", "content", "stop_reason"])?;
     let is_message = kind.and_then(Json::text).as_deref() == Some("message");
-    if !is_message && !(content.is_some_and(Json::is_array) && reason.is_some()) {
+    let looks_so = content.is_some_and(Json::is_array) && reason.is_some();
+    if !is_message && !looks_so {
         return None;
     }
     let parts = content.map(Parts::of_content).unwrap_or_default();
@@ -161,7 +158,8 @@ fn message(json: Json<'_>) -> Option<Verdict> {
 fn responses(json: Json<'_>) -> Option<Verdict> {
     let [object, output, status] = json.fields(["object", "output", "status"])?;
     let is_response = object.and_then(Json::text).as_deref() == Some("response");
-    if !is_response && !(output.is_some_and(Json::is_array) && status.is_some()) {
+    let looks_so = output.is_some_and(Json::is_array) && status.is_some();
+    if !is_response && !looks_so {
         return None;
     }
     Some(response(json))

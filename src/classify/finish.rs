@@ -29,7 +29,6 @@ impl Finish {
     /// All these enumerations are open: an unknown reason is [`Done`](Self::Done).
     #[must_use]
     pub fn from_reason(reason: &str) -> Self {
-        // "error" itself would be stripped from a longer word only.
         match Word::of(reason).as_str() {
             "length" | "maxtokens" | "maxoutputtokens" => Self::Length,
             "modellength" | "modelcontextwindowexceeded" => Self::Window,

@@ -60,7 +60,8 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> Transport {
         if let Some(transport) = one(error) {
             return transport;
         }
-        fallback = fallback.or_else(|| vague(error));
+        // The deepest knows best.
+        fallback = vague(error).or(fallback);
         current = next(error);
     }
     fallback.unwrap_or(Transport::Other)
@@ -147,7 +148,8 @@ fn of_kind(kind: ErrorKind) -> Option<Transport> {
         | ErrorKind::BrokenPipe
         | ErrorKind::NotConnected => Some(Transport::Reset),
         ErrorKind::UnexpectedEof => Some(Transport::Incomplete),
-        ErrorKind::InvalidData => Some(Transport::Malformed),
+        // hyper's word for a bad chunk is InvalidInput.
+        ErrorKind::InvalidData | ErrorKind::InvalidInput => Some(Transport::Malformed),
         ErrorKind::TimedOut => Some(Transport::Timeout),
         _ => None,
     }

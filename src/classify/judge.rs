@@ -38,17 +38,14 @@ fn judge(view: &ErrorView, status: Option<u16>, wall: Option<SystemTime>) -> Ver
 
 /// Codes that are more exact than any status go first; of the others a status knows better.
 fn by_status(view: &ErrorView, meaning: Option<Meaning>, status: u16) -> Verdict {
+    use Meaning::{Auth, Filter, Malformed, Model, Overload, Quota, RateLimit, Timeout};
     match (meaning, status) {
-        (
-            Some(exact @ (Meaning::Quota | Meaning::Filter | Meaning::Malformed | Meaning::Model)),
-            _,
-        ) => by_code(view, exact),
-        (Some(Meaning::Overload), _) => by_code(view, Meaning::Overload),
-        (Some(Meaning::Auth), 400..=428 | 430..=499) => by_code(view, Meaning::Auth),
-        (Some(Meaning::Timeout), 400 | 408 | 500..) => by_code(view, Meaning::Timeout),
-        (Some(Meaning::RateLimit), 400 | 403 | 429 | 500..) => by_code(view, Meaning::RateLimit),
-        (_, 400 | 422) => bad_request(view, meaning, status),
+        (Some(exact @ (Quota | Filter | Malformed | Model | Overload)), _) => by_code(view, exact),
+        (Some(RateLimit), 400 | 403 | 429 | 500..) => by_code(view, RateLimit),
         (_, 402 | 403) => denied(view, status),
+        (Some(Auth), 400..=428 | 430..=499) => by_code(view, Auth),
+        (Some(Timeout), 400 | 408 | 500..) => by_code(view, Timeout),
+        (_, 400 | 422) => bad_request(view, meaning, status),
         (_, 404) => not_found(view),
         (_, 413) => too_large(view, meaning),
         (_, 429) => rate_limited(view),
@@ -134,7 +131,7 @@ fn rate_limited(view: &ErrorView) -> Verdict {
     if messages::is_quota(words) {
         return Verdict::new(Class::QuotaExhausted);
     }
-    if per_day(view, words) {
+    if is_long(view, words) {
         return Verdict::new(Class::QuotaExhausted).with_reset();
     }
     let code = view.codes().find_map(codes::scope);
@@ -145,12 +142,12 @@ fn rate_limited(view: &ErrorView) -> Verdict {
 }
 
 /// Google names its quotas; the words it puts beside them speak of plans and billing always.
-fn per_day(view: &ErrorView, words: &str) -> bool {
+fn is_long(view: &ErrorView, words: &str) -> bool {
     let mut quotas = view.quotas().peekable();
     if quotas.peek().is_some() {
         quotas.any(|quota| quota.contains("PerDay"))
     } else {
-        messages::is_per_day(words)
+        messages::is_long(words)
     }
 }
 

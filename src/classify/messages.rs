@@ -19,6 +19,9 @@ pub(super) fn about_request(message: &str) -> Option<Meaning> {
 
     if starts(QUOTA_STARTS) {
         Some(Meaning::Quota)
+    } else if starts(&["user location is not supported"]) {
+        // Gemini. Another credential would be of another place.
+        Some(Meaning::Auth)
     } else if starts(MODEL_STARTS)
         || contains(MODEL_PARTS)
         || ends(MODEL_ENDS)
@@ -46,12 +49,10 @@ pub(super) fn is_too_large(message: &str) -> bool {
     head(message).starts_with("request too large")
 }
 
-/// Whether a message is about a limit per day.
-pub(super) fn is_per_day(message: &str) -> bool {
+/// Whether a message is about a limit per day or month.
+pub(super) fn is_long(message: &str) -> bool {
     let head = head(message);
-    ["per day", "per-day", "(rpd)", "(tpd)", "daily"]
-        .iter()
-        .any(|part| head.contains(part))
+    LONG_PARTS.iter().any(|part| head.contains(part))
 }
 
 /// Which rate a message is about.
@@ -125,6 +126,16 @@ const QUOTA_STARTS: &[&str] = &[
     "your credit balance is too low",
     "you have reached your specified api usage limits",
     "you have reached your specified workspace api usage limits",
+];
+
+const LONG_PARTS: &[&str] = &[
+    "per day",
+    "per-day",
+    "(rpd)",
+    "(tpd)",
+    "daily",
+    "per month",
+    "/ month",
 ];
 
 const MODEL_STARTS: &[&str] = &[

@@ -6,6 +6,30 @@
 //! structured codes, at the status, and at message text only where nothing else tells (providers
 //! echo prompts in messages: a prompt about rate limits is none).
 //!
+//! # When
+//!
+//! The routing layer asks once per attempt, and once more at the head of an answer. Wrap
+//! [`DefaultClassifier`] to judge single cases otherwise:
+//!
+//! ```
+//! use std::time::SystemTime;
+//!
+//! use http::{HeaderMap, StatusCode};
+//! use tower_outcome::classify::{BodySeen, Class, Classify, DefaultClassifier, Seen};
+//!
+//! let body = br#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#;
+//! let headers = HeaderMap::new();
+//! let head = Seen::head(
+//!     "/v1/chat/completions",
+//!     StatusCode::TOO_MANY_REQUESTS,
+//!     &headers,
+//!     SystemTime::UNIX_EPOCH,
+//! );
+//! assert_eq!(DefaultClassifier.classify(&head).class, Class::RateLimited);
+//! let whole = head.with_body(BodySeen::Whole(body.as_slice().into()));
+//! assert_eq!(DefaultClassifier.classify(&whole).class, Class::QuotaExhausted);
+//! ```
+//!
 //! # Judgements
 //!
 //! Where the facts leave a choice, this is what is chosen:

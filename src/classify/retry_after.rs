@@ -23,6 +23,15 @@ pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     })
 }
 
+/// Returns the time until the instant that `x-ratelimit-reset` names, for use where nothing else
+/// says more: Cohere writes seconds since 1970 there, OpenRouter milliseconds.
+pub(super) fn epoch_reset(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    said(headers, "x-ratelimit-reset", |value| {
+        let when = duration::epoch(value.trim().parse().ok()?)?;
+        Some(duration::until(when, wall))
+    })
+}
+
 fn said(
     headers: &HeaderMap,
     name: &str,
@@ -91,6 +100,20 @@ mod tests {
             wait(&[("retry-after", "Sun, 01 Mar 2026 11:59:59 GMT")]),
             None
         );
+    }
+
+    #[test]
+    fn a_bare_reset_is_an_instant() {
+        let reset = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-ratelimit-reset", HeaderValue::from_static(value));
+            epoch_reset(&headers, wall()).map(|wait| wait.as_secs())
+        };
+        assert_eq!(reset("1772366407"), Some(7));
+        assert_eq!(reset("1772366407000"), Some(7));
+        for value in ["7", "1772366400", "NaN", "-1772366407", "soon"] {
+            assert_eq!(reset(value), None, "{value}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     judge,
     limits::Limits,
     peek::Json,
-    retry_after::retry_after,
+    retry_after::{epoch_reset, retry_after},
     seen::{BodySeen, StreamSummary},
     transport::Transport,
 };
@@ -111,7 +111,10 @@ fn add_headers(verdict: &mut Verdict, seen: &Seen<'_>) {
     if matches!(verdict.class, Class::RateLimited | Class::QuotaExhausted) {
         let limits = Limits::from_headers(seen.headers, seen.wall);
         verdict.scope = verdict.scope.or(limits.exhausted());
-        verdict.retry_after = asked.or(limits.exhausted_reset());
+        let reset = limits
+            .exhausted_reset()
+            .or_else(|| epoch_reset(seen.headers, seen.wall));
+        verdict.retry_after = asked.or(reset);
     }
 }
 

@@ -2,18 +2,156 @@
 
 use bytes::Bytes;
 
-use super::{Located, Unroutable};
+use super::{
+    Located, Site, Unroutable,
+    json::{self, Value},
+};
 use crate::classify::is_json;
 
-/// Finds what routing needs in a JSON body.
+/// Tools that run at the provider, by the beginning of their type. Types are versioned by suffix
+/// (`web_search_20250305`, `web_search_preview`).
+const SERVER_TOOLS: [&str; 7] = [
+    "code_execution",
+    "code_interpreter",
+    "file_search",
+    "image_generation",
+    "mcp",
+    "web_fetch",
+    "web_search",
+];
+
+/// Reads a request whose model is a top-level member of a JSON object. The last of several wins,
+/// as in the servers; all of them are rewritten.
 pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Located, Unroutable> {
     if !content_type.is_some_and(is_json) {
         return Err(Unroutable::ContentType);
     }
-    scan(body)
+    let mut model = None;
+    let mut sites = Vec::new();
+    let mut stream = false;
+    let mut side_effects = false;
+    let mut max_output_tokens = None;
+    for member in json::members(body) {
+        let (key, value) = member?;
+        match &*key {
+            "model" => {
+                sites.push(value.range());
+                model = value.as_str();
+            }
+            "stream" => stream = value.as_bool() == Some(true),
+            "store" | "background" => side_effects |= value.as_bool() == Some(true),
+            "web_search_options" => side_effects |= !value.is_null(),
+            "mcp_servers" => side_effects |= value.items().next().is_some_and(|item| item.is_ok()),
+            "tools" => side_effects |= has_server_tool(&value),
+            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
+                max_output_tokens = value.as_u64().or(max_output_tokens);
+            }
+            _ => {}
+        }
+    }
+    let model = model
+        .filter(|model| !model.is_empty())
+        .ok_or(Unroutable::NoModel)?;
+    Ok(Located {
+        model: model.into_owned(),
+        site: Site::Json(sites),
+        stream,
+        side_effects,
+        max_output_tokens,
+    })
 }
 
-/// The place for the scanner of [`super::json`].
-fn scan(_body: &[Bytes]) -> Result<Located, Unroutable> {
-    Err(Unroutable::NoModel)
+/// Looks for a tool that runs at the provider. What cannot be read is the provider's to refuse.
+fn has_server_tool(tools: &Value<'_>) -> bool {
+    tools.items().map_while(Result::ok).any(|tool| {
+        let kind = tool.last("type").ok().flatten();
+        let kind = kind.as_ref().and_then(Value::as_str);
+        kind.is_some_and(|kind| SERVER_TOOLS.iter().any(|server| kind.starts_with(server)))
+    })
+}
+
+impl From<json::Error> for Unroutable {
+    fn from(error: json::Error) -> Self {
+        if error.is_too_deep() {
+            Self::TooDeep
+        } else {
+            Self::NotJson
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Located, Unroutable> {
+        locate(
+            Some("application/json"),
+            &[Bytes::copy_from_slice(body.as_bytes())],
+        )
+    }
+
+    #[test]
+    fn the_last_model_wins_and_all_are_sites() {
+        let located = read(r#"{"model":"a","x":[{"model":"n"}],"model":"b"}"#).unwrap();
+        assert_eq!(located.model, "b");
+        assert_eq!(located.site, Site::Json(vec![9..12, 40..43]));
+    }
+
+    #[test]
+    fn a_model_that_is_no_name_is_none() {
+        for body in [
+            "{}",
+            r#"{"model":null}"#,
+            r#"{"model":7}"#,
+            r#"{"model":""}"#,
+        ] {
+            assert_eq!(read(body), Err(Unroutable::NoModel), "{body}");
+        }
+        for body in [
+            "",
+            "[]",
+            "nonsense",
+            r#"{"model":"a""#,
+            r#"{"model":"a"} x"#,
+        ] {
+            assert_eq!(read(body), Err(Unroutable::NotJson), "{body}");
+        }
+        let deep = format!(
+            r#"{{"x":{}1{},"model":"a"}}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        assert_eq!(read(&deep), Err(Unroutable::TooDeep));
+    }
+
+    #[test]
+    fn what_reaches_beyond_the_answer_is_noticed() {
+        for body in [
+            r#"{"model":"m","store":true}"#,
+            r#"{"model":"m","background":true}"#,
+            r#"{"model":"m","tools":[{"type":"function"},{"type":"web_search_preview"}]}"#,
+            r#"{"model":"m","tools":[{"name":"x","type":"code_execution_20250522"}]}"#,
+            r#"{"model":"m","tools":[{"type":"mcp","server_url":"x"}]}"#,
+            r#"{"model":"m","web_search_options":{}}"#,
+            r#"{"model":"m","mcp_servers":[{"url":"x"}]}"#,
+        ] {
+            assert!(read(body).unwrap().side_effects, "{body}");
+        }
+        for body in [
+            r#"{"model":"m","store":false,"background":null,"tools":[],"mcp_servers":[]}"#,
+            r#"{"model":"m","tools":[{"type":"function","function":{"type":"mcp"}}]}"#,
+            r#"{"model":"m","tools":[{"name":"bash","type":"bash_20250124"}]}"#,
+            r#"{"model":"m","web_search_options":null,"messages":[{"store":true}]}"#,
+        ] {
+            assert!(!read(body).unwrap().side_effects, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_stream_flag_and_the_cap_are_read() {
+        let located = read(r#"{"max_tokens":5,"stream":true,"model":"m"}"#).unwrap();
+        assert!(located.stream);
+        assert_eq!(located.max_output_tokens, Some(5));
+    }
 }

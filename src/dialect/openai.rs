@@ -48,7 +48,7 @@ impl Dialect for OpenAi {
             match Json::parse(event.data) {
                 Ok(json) => read(event.name, json, summary),
                 Err(_) if event.name == Some(b"error") => {
-                    summary.add_error(in_answer(&ErrorView::default()))
+                    summary.add_error(in_answer(&ErrorView::default()));
                 }
                 Err(_) => {}
             }

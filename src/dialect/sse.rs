@@ -11,6 +11,24 @@
 //!
 //! An event within one chunk is looked at where it lies; only what is left over at the end of a
 //! chunk is kept. Beyond 1 MiB no event is kept: its first KiB must do.
+//!
+//! # When
+//!
+//! The routing layer watches every answer of type `text/event-stream` so. On its own it serves
+//! wherever a stream passes by and its end should be judged:
+//!
+//! ```
+//! use tower_outcome::dialect::{detect, sse::Observer};
+//!
+//! let (dialect, _) = detect("/v1/chat/completions").unwrap();
+//! let mut observer = Observer::new(dialect);
+//! observer.feed(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n");
+//! observer.feed(b"\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n");
+//! observer.finish();
+//! let summary = observer.summary();
+//! assert_eq!(summary.first_content, Some(0));
+//! assert!(summary.terminal);
+//! ```
 
 use memchr::{memchr2, memchr2_iter};
 

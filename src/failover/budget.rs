@@ -60,7 +60,7 @@ impl Budget {
     /// Gives a token back: the repeat succeeded.
     pub(super) fn refund(&self, now: Instant) {
         self.with(now, |state| {
-            state.tokens = (state.tokens + 1.0).min(state.cap())
+            state.tokens = (state.tokens + 1.0).min(state.cap());
         });
     }
 

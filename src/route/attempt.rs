@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Uri, header, response::Parts};
 use http_body::Frame;
+use tokio::time::Instant;
 
 use crate::{
     classify::{
@@ -99,9 +100,8 @@ impl Attempt {
         }
     }
 
-    /// Takes in the head of the answer.
-    pub(super) fn head(&mut self, parts: &Parts) -> Shape {
-        let now = self.router.now();
+    /// Takes in the head of the answer, which came at `now`.
+    pub(super) fn head(&mut self, parts: &Parts, now: Instant) -> Shape {
         let wall = self.router.wall();
         let seen = Seen::head(self.uri.path(), parts.status, &parts.headers, wall);
         let verdict = self.classify(&seen);
@@ -171,10 +171,10 @@ impl Attempt {
     pub(super) fn release(&mut self, headers: &HeaderMap) {
         let Some(head) = &mut self.head else { return };
         head.headers = headers.clone();
-        if head.verdict.class != Class::Success {
-            if let Some((call, index)) = &self.call {
-                call.settle(*index, head.verdict.clone());
-            }
+        if head.verdict.class != Class::Success
+            && let Some((call, index)) = &self.call
+        {
+            call.settle(*index, head.verdict.clone());
         }
     }
 
@@ -308,7 +308,7 @@ fn join(chunks: &VecDeque<Bytes>) -> Cow<'_, [u8]> {
 fn usage(body: &BodySeen<'_>) -> Option<Usage> {
     match body {
         BodySeen::Stream(summary) => summary.usage,
-        BodySeen::Whole(body) => Usage::from_json(body),
+        BodySeen::Whole(body) => Usage::of_body(body),
         _ => None,
     }
 }

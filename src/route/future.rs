@@ -96,7 +96,9 @@ struct Prepared<S> {
     endpoint: Endpoint,
     located: Located,
     rules: PoolRules,
-    give_up: Instant,
+    patience: Duration,
+    /// Set at the first pick.
+    give_up: Option<Instant>,
 }
 
 /// A request that is ready to go out.
@@ -111,6 +113,10 @@ enum Sending<S, B: Body> {
 }
 
 /// What becomes of a request once the service is ready.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per call and taken apart at once"
+)]
 enum Step<S, B: Body> {
     Send {
         request: Request<RequestBody<B>>,
@@ -374,7 +380,6 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                     Ok((located, rules)) => {
                         let patience = parts.extensions.get::<Deadline>();
                         let patience = patience.map_or(LONGEST_WAIT, |deadline| deadline.0);
-                        let give_up = router.now() + patience;
                         Sending::Routed(Prepared {
                             handle,
                             parts,
@@ -385,7 +390,8 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             endpoint,
                             located,
                             rules,
-                            give_up,
+                            patience,
+                            give_up: None,
                         })
                     }
                     Err(why) => untouched(handle, parts, why, RequestBody::whole(chunks, trailers)),
@@ -439,7 +445,7 @@ impl<S, B: Body<Data = Bytes>> Sending<S, B> {
 
 impl<S> Prepared<S> {
     fn step<B: Body<Data = Bytes>>(
-        self,
+        mut self,
         router: &OutcomeRouter,
         waiting: &Arc<Waiting>,
     ) -> Step<S, B> {
@@ -448,9 +454,10 @@ impl<S> Prepared<S> {
             return self.send_off(router);
         }
         let now = router.now();
+        let give_up = *self.give_up.get_or_insert(now + self.patience);
         match self.pick(router, now) {
             Ok(ticket) => self.send(router, ticket),
-            Err(unavailable) => match self.patience(&unavailable, router, now) {
+            Err(unavailable) => match self.wait(&unavailable, router, now, give_up) {
                 Some(wait) => match waiting.enter(self.len) {
                     Some(place) => Step::Wait {
                         prepared: self,
@@ -490,11 +497,12 @@ impl<S> Prepared<S> {
     }
 
     /// Returns how long to wait for somebody to become free, where that is worth it.
-    fn patience(
+    fn wait(
         &self,
         unavailable: &Unavailable,
         router: &OutcomeRouter,
         now: Instant,
+        give_up: Instant,
     ) -> Option<Duration> {
         if self.rules.nobody_free != NobodyFree::Wait || !unavailable.is_nobody_free() {
             return None;
@@ -504,7 +512,7 @@ impl<S> Prepared<S> {
         let salt = std::ptr::from_ref(self) as u64;
         let spread = (wait / 10).clamp(Duration::from_millis(2), Duration::from_millis(250));
         let wait = wait + spread.mul_f64(router.jitter(salt));
-        (now + wait <= self.give_up).then_some(wait)
+        (now + wait <= give_up).then_some(wait)
     }
 
     fn send<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter, ticket: Ticket) -> Step<S, B> {
@@ -532,10 +540,8 @@ impl<S> Prepared<S> {
     }
 
     fn send_off<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter) -> Step<S, B> {
-        if let Some((upstream, model)) = router.off_upstream(&self.located.model) {
-            if let Some(upstream) = upstream {
-                self.rewrite(&model, Some(&upstream));
-            }
+        if let Some((Some(upstream), model)) = router.off_upstream(&self.located.model) {
+            self.rewrite(&model, Some(&upstream));
         }
         self.into_step(None)
     }

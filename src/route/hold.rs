@@ -15,7 +15,7 @@ use super::{
     attempt::{Attempt, Shape},
     response_body::{ResponseBody, Watched},
 };
-use crate::{classify::Transport, router::OutcomeRouter};
+use crate::{classify::Transport, dialect::sse::Observer, router::OutcomeRouter};
 
 /// No more than this of a body is held, comments and all.
 const MAX_BYTES: usize = 64 * 1024;
@@ -51,7 +51,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         now: Instant,
     ) -> Self {
         let (parts, body) = response.into_parts();
-        let shape = match attempt.head(&parts) {
+        let shape = match attempt.head(&parts, now) {
             Shape::Stream if !hold_back => Shape::Flow,
             shape => shape,
         };
@@ -118,7 +118,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         let mut failed = false;
         if let Some(attempt) = &mut self.attempt {
             attempt.frame(&frame);
-            if let Some(summary) = attempt.observer().map(|observer| observer.summary()) {
+            if let Some(summary) = attempt.observer().map(Observer::summary) {
                 failed = summary.error.is_some() && summary.first_content.is_none();
                 if summary.keep_alives > 0 && self.pinged.is_none() {
                     self.pinged = Some(router.now());

@@ -1,4 +1,4 @@
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 use http_body::SizeHint;
 
 use crate::{
@@ -7,14 +7,14 @@ use crate::{
 };
 
 /// Headers that cover the body: a rewritten one would no longer match them.
-const DIGESTS: [&str; 7] = [
-    "content-digest",
-    "content-md5",
-    "digest",
-    "repr-digest",
-    "signature",
-    "signature-input",
-    "x-amz-content-sha256",
+const DIGESTS: [HeaderName; 7] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("signature"),
+    HeaderName::from_static("signature-input"),
+    HeaderName::from_static("x-amz-content-sha256"),
 ];
 
 /// Says whether a request is worth collecting, by its head alone.
@@ -36,7 +36,7 @@ pub(crate) fn inspect(
         return Err(Passed::Encoded);
     }
     let aws = text(headers, header::AUTHORIZATION).is_some_and(|auth| auth.starts_with("AWS4-"));
-    if aws || DIGESTS.iter().any(|name| headers.contains_key(*name)) {
+    if aws || DIGESTS.iter().any(|name| headers.contains_key(name)) {
         return Err(Passed::Signed);
     }
     if size.lower() > max_body as u64 {
@@ -45,6 +45,6 @@ pub(crate) fn inspect(
     Ok((dialect, endpoint))
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

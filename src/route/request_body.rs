@@ -115,7 +115,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 

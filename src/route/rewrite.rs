@@ -97,10 +97,10 @@ pub(crate) fn readdress(
         parts.uri = uri;
     }
     let headers = &mut parts.headers;
-    if headers.contains_key(header::HOST) {
-        if let Ok(host) = HeaderValue::from_str(upstream.authority.as_str()) {
-            headers.insert(header::HOST, host);
-        }
+    if headers.contains_key(header::HOST)
+        && let Ok(host) = HeaderValue::from_str(upstream.authority.as_str())
+    {
+        headers.insert(header::HOST, host);
     }
     let own = upstream
         .credential

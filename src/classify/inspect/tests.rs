@@ -28,15 +28,15 @@ fn errors_are_recognised_in_every_box() {
     let refused = || io(ErrorKind::ConnectionRefused);
     assert_eq!(Transport::of(&refused()), Transport::Connect);
     assert_eq!(
-        Transport::of::<BoxError>(&Box::new(refused())),
+        Transport::of(&(Box::new(refused()) as BoxError)),
         Transport::Connect
     );
     assert_eq!(
-        Transport::of::<Box<dyn Error>>(&Box::new(refused())),
+        Transport::of(&(Box::new(refused()) as Box<dyn Error>)),
         Transport::Connect
     );
     assert_eq!(
-        Transport::of::<Box<dyn Error + Send>>(&Box::new(refused())),
+        Transport::of(&(Box::new(refused()) as Box<dyn Error + Send>)),
         Transport::Connect
     );
     let shared: Arc<dyn Error + Send + Sync> = Arc::new(refused());
@@ -193,8 +193,10 @@ mod hyper_util {
     #[tokio::test]
     async fn f04_the_body_breaks_off() {
         let short = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{";
-        let end = post(start(Reply::Close(short)).await).await;
-        assert!(matches!(end, Transport::Incomplete), "{end}");
+        assert_eq!(
+            post(start(Reply::Close(short)).await).await,
+            Transport::Incomplete
+        );
         let chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab";
         assert_eq!(
             post(start(Reply::Close(chunk)).await).await,
@@ -262,6 +264,7 @@ mod reqwest {
 
     #[tokio::test]
     async fn f03_f04_cut_off() {
+        assert_eq!(post(start(Reply::Reset(b"")).await).await, Transport::Reset);
         let short = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{";
         assert_eq!(
             post(start(Reply::Close(short)).await).await,
@@ -325,20 +328,19 @@ mod h2 {
             let (ours, theirs) = tokio::io::duplex(1 << 14);
             tokio::spawn(async move {
                 let mut connection = server::handshake(theirs).await.unwrap();
-                let _held = connection.accept().await;
+                // A stream that was accepted would only see the connection end.
                 connection.abrupt_shutdown(reason);
                 let _ = std::future::poll_fn(|cx| connection.poll_closed(cx)).await;
+                // Open until the other side has read it.
+                std::future::pending::<()>().await;
             });
             let (client, connection) = client::handshake(ours).await.unwrap();
             tokio::spawn(connection);
             let mut client = client.ready().await.unwrap();
             let request = Request::post("http://127.0.0.1/").body(()).unwrap();
             let (answer, _) = client.send_request(request, true).unwrap();
-            assert_eq!(
-                Transport::of(&answer.await.unwrap_err()),
-                expected,
-                "{reason}"
-            );
+            let error = answer.await.unwrap_err();
+            assert_eq!(Transport::of(&error), expected, "{error:?}");
         }
     }
 }
