@@ -51,7 +51,11 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve { config } => serve_config(config).await,
         Command::Check { file } => check(file),
-        Command::Demo { listen, seconds, wall } => demo(listen, seconds, wall).await,
+        Command::Demo {
+            listen,
+            seconds,
+            wall,
+        } => demo(listen, seconds, wall).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -52,8 +52,8 @@ pub(super) fn assemble(
     for upstream in file.upstream {
         let name = &upstream.name;
         if upstreams.iter().any(|other| other.name == *name.get_ref()) {
-            let name_ = name.get_ref();
-            return Err(Fault::at(name, format!("two upstreams are named {name_:?}")));
+            let message = format!("two upstreams are named {:?}", name.get_ref());
+            return Err(Fault::at(name, message));
         }
         upstreams.push(named_upstream(upstream, variable)?);
     }
@@ -62,15 +62,17 @@ pub(super) fn assemble(
         .map(|name| find(&upstreams, &name).map(|found| (found.upstream.clone(), found.timeouts)))
         .transpose()?;
     let pass_unknown_models = file.pass_unknown_models.as_ref();
-    if let Some(pass) = pass_unknown_models.filter(|pass| *pass.get_ref()) {
-        if default_upstream.is_none() {
-            let message = "pass_unknown_models needs default_upstream: the name of the upstream \
-                           that serves them";
-            return Err(Fault::at(pass, message));
-        }
+    if let Some(pass) = pass_unknown_models.filter(|pass| *pass.get_ref())
+        && default_upstream.is_none()
+    {
+        let message = "pass_unknown_models needs default_upstream: the name of the upstream that \
+                       serves them";
+        return Err(Fault::at(pass, message));
     }
     if file.pool.is_empty() {
-        return Err(Fault::nowhere("there is no [[pool]]; nothing would be served"));
+        return Err(Fault::nowhere(
+            "there is no [[pool]]; nothing would be served",
+        ));
     }
     let max_body = file.limits.max_body_bytes.as_ref();
     let max_body = max_body.map_or(Ok(MAX_BODY), |limit| at_least_one(limit).copied())?;
@@ -79,7 +81,7 @@ pub(super) fn assemble(
     let mut timeouts = Vec::new();
     let mut warnings = Vec::new();
     let mut answered = HashSet::new();
-    for pool in file.pool {
+    for pool in &file.pool {
         for name in std::iter::once(&pool.name).chain(&pool.aliases) {
             if !answered.insert(name.get_ref().clone()) {
                 let text = name.get_ref();
@@ -89,11 +91,18 @@ pub(super) fn assemble(
                 ));
             }
         }
-        builder = builder.pool(assemble_pool(pool, &upstreams, &mut timeouts, &mut warnings)?);
+        builder = builder.pool(assemble_pool(
+            pool,
+            &upstreams,
+            &mut timeouts,
+            &mut warnings,
+        )?);
     }
     Ok(Config {
         listen: listen(file.listen.as_ref())?,
-        router: builder.build().map_err(|error| Fault::nowhere(error.to_string()))?,
+        router: builder
+            .build()
+            .map_err(|error| Fault::nowhere(error.to_string()))?,
         deadline: file.deadline_ms.as_ref().map_or(Ok(DEADLINE), millis)?,
         default_upstream,
         pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),
@@ -167,7 +176,7 @@ fn credential(
 }
 
 fn assemble_pool(
-    pool: schema::Pool,
+    pool: &schema::Pool,
     upstreams: &[NamedUpstream],
     timeouts: &mut Vec<(String, String, Timeouts)>,
     warnings: &mut Vec<String>,
@@ -232,7 +241,10 @@ fn assemble_target(target: &schema::Target, upstream: Upstream) -> Target {
 
 /// Builds the pool alone, so that what is wrong with it is said at its place in the file.
 fn check(pool: &Pool) -> Result<(), BuildError> {
-    OutcomeRouter::builder().pool(pool.clone()).build().map(drop)
+    OutcomeRouter::builder()
+        .pool(pool.clone())
+        .build()
+        .map(drop)
 }
 
 fn warn(pool: &str, targets: usize, speakers: &[usize], warnings: &mut Vec<String>) {
@@ -267,7 +279,10 @@ fn find<'a>(
         None if upstreams.is_empty() => "there is no [[upstream]]".to_owned(),
         None => format!("expected one of {:?}", names.collect::<Vec<_>>()),
     };
-    Err(Fault::at(name, format!("there is no upstream named {text:?}; {advice}")))
+    Err(Fault::at(
+        name,
+        format!("there is no upstream named {text:?}; {advice}"),
+    ))
 }
 
 fn listen(written: Option<&Spanned<String>>) -> Result<SocketAddr, Fault> {

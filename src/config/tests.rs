@@ -54,21 +54,77 @@ fn f40_secrets_are_in_no_debug_output() {
 #[test]
 fn errors_say_where_and_what_was_expected() {
     for (from, to, expected) in [
-        ("name = \"openai\"", "nam = \"openai\"", "outcome.toml:3:1: unknown field `nam`"),
-        ("upstream = \"local\"", "upstream = \"lokal\"", "outcome.toml:18:33: there is no upstream named \"lokal\"; did you mean \"local\"?"),
-        ("upstream = \"local\"", "upstream = \"azure\"", "expected one of [\"openai\", \"local\"]"),
-        ("name = \"local\"", "name = \"openai\"", "outcome.toml:8:8: two upstreams are named \"openai\""),
-        ("https://", "ftp://", "outcome.toml:4:12: base_url: upstream \"ftp://api.openai.com/v1\": must begin with http:// or https://; expected a URL such as"),
-        ("OPENAI_API_KEY", "OTHER_KEY", "outcome.toml:5:15: api_key_env: the environment variable OTHER_KEY is not set"),
+        (
+            "name = \"openai\"",
+            "nam = \"openai\"",
+            "outcome.toml:3:1: unknown field `nam`",
+        ),
+        (
+            "upstream = \"local\"",
+            "upstream = \"lokal\"",
+            "outcome.toml:18:33: there is no upstream named \"lokal\"; did you mean \"local\"?",
+        ),
+        (
+            "upstream = \"local\"",
+            "upstream = \"azure\"",
+            "expected one of [\"openai\", \"local\"]",
+        ),
+        (
+            "name = \"local\"",
+            "name = \"openai\"",
+            "outcome.toml:8:8: two upstreams are named \"openai\"",
+        ),
+        (
+            "https://",
+            "ftp://",
+            "outcome.toml:4:12: base_url: upstream \"ftp://api.openai.com/v1\": must begin with http:// or https://; expected a URL such as",
+        ),
+        (
+            "OPENAI_API_KEY",
+            "OTHER_KEY",
+            "outcome.toml:5:15: api_key_env: the environment variable OTHER_KEY is not set",
+        ),
         ("1500", "0", "outcome.toml:10:22: expected a number from 1"),
-        ("1500", "\"1s\"", "outcome.toml:10:22: invalid type: string \"1s\", expected u64"),
-        ("observe", "watch", "outcome.toml:15:8: unknown variant `watch`, expected one of `route`, `observe`, `off`"),
-        ("\"default-chat\"", "\"chat\"", "outcome.toml:14:12: \"chat\" is already the name or an alias of a pool"),
-        ("name = \"own\"", "name = \"gpt-4o\"", "pool \"chat\" has two targets named \"gpt-4o\""),
-        ("\"gpt-4o\"", "\"\"", "outcome.toml:13:8: pool \"chat\": model: the name is empty"),
-        ("[[pool]]", "pass_unknown_models = true\n[[pool]]", "unknown field `pass_unknown_models`"),
-        ("\n[[upstream]]", "pass_unknown_models = true\n[[upstream]]", "outcome.toml:1:23: pass_unknown_models needs default_upstream"),
-        ("\n[[upstream]]", "listen = \"localhost\"\n[[upstream]]", "outcome.toml:1:10: listen: \"localhost\" is no address"),
+        (
+            "1500",
+            "\"1s\"",
+            "outcome.toml:10:22: invalid type: string \"1s\", expected u64",
+        ),
+        (
+            "observe",
+            "watch",
+            "outcome.toml:15:8: unknown variant `watch`, expected one of `route`, `observe`, `off`",
+        ),
+        (
+            "\"default-chat\"",
+            "\"chat\"",
+            "outcome.toml:14:12: \"chat\" is already the name or an alias of a pool",
+        ),
+        (
+            "name = \"own\"",
+            "name = \"gpt-4o\"",
+            "pool \"chat\" has two targets named \"gpt-4o\"",
+        ),
+        (
+            "\"gpt-4o\"",
+            "\"\"",
+            "outcome.toml:13:8: pool \"chat\": model: the name is empty",
+        ),
+        (
+            "[[pool]]",
+            "pass_unknown_models = true\n[[pool]]",
+            "unknown field `pass_unknown_models`",
+        ),
+        (
+            "\n[[upstream]]",
+            "pass_unknown_models = true\n[[upstream]]",
+            "outcome.toml:1:23: pass_unknown_models needs default_upstream",
+        ),
+        (
+            "\n[[upstream]]",
+            "listen = \"localhost\"\n[[upstream]]",
+            "outcome.toml:1:10: listen: \"localhost\" is no address",
+        ),
     ] {
         let error = error(from, to);
         assert!(error.contains(expected), "{error}\n  wanted: {expected}");
@@ -102,6 +158,10 @@ fn a_pool_without_failover_is_warned_of() {
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Config::load("/no/such/file.toml").unwrap_err();
-    assert!(error.to_string().starts_with("/no/such/file.toml: cannot be read:"));
+    assert!(
+        error
+            .to_string()
+            .starts_with("/no/such/file.toml: cannot be read:")
+    );
     assert_eq!(error.place(), None);
 }

@@ -24,6 +24,9 @@ const UPLOAD: Duration = Duration::from_secs(300);
 /// A body this short is decoded in no time, whatever it expands to.
 const DECODED_HERE: usize = 512;
 
+/// The answer to a request that is not let in. Boxed, as it is rare and large.
+type Refused = Box<Response<Body>>;
+
 /// What is let in.
 #[derive(Debug)]
 pub(super) struct Rules {
@@ -47,7 +50,7 @@ impl Rules {
         &self,
         parts: Parts,
         body: Body,
-    ) -> Result<Request<Inbound>, Response<Body>> {
+    ) -> Result<Request<Inbound>, Refused> {
         let detected = (parts.method == Method::POST)
             .then(|| dialect::detect(parts.uri.path()))
             .flatten();
@@ -56,7 +59,7 @@ impl Rules {
                 return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
             }
             let path = parts.uri.path();
-            return Err(unknown_path(&parts.headers, &parts.method, path));
+            return Err(unknown_path(&parts.headers, &parts.method, path).into());
         };
         Call { dialect, endpoint }.admit(self, parts, body).await
     }
@@ -68,7 +71,7 @@ impl Call {
         rules: &Rules,
         mut parts: Parts,
         body: Body,
-    ) -> Result<Request<Inbound>, Response<Body>> {
+    ) -> Result<Request<Inbound>, Refused> {
         let max_body = rules.router.max_body();
         let coding = Coding::of(&parts.headers);
         let encoding = parts.headers.remove(header::CONTENT_ENCODING);
@@ -107,26 +110,20 @@ impl Call {
             })?]);
         }
         let model = self.model(&parts, chunks.make_contiguous())?;
-        if !rules.router.knows(&model) && !(rules.pass_unknown_models && rules.fallback) {
-            return Err(unknown_model(self.dialect, &model));
+        if !(rules.router.knows(&model) || rules.pass_unknown_models) {
+            return Err(unknown_model(self.dialect, &model).into());
         }
         // The body has its true length from here on.
         parts.headers.remove(header::CONTENT_LENGTH);
         Ok(Request::from_parts(parts, RequestBody::whole(chunks, None)))
     }
 
-    async fn collect(
-        &self,
-        body: Body,
-        max_body: usize,
-    ) -> Result<VecDeque<Bytes>, Response<Body>> {
+    async fn collect(&self, body: Body, max_body: usize) -> Result<VecDeque<Bytes>, Refused> {
         let mut collector = Collector::new(body, max_body);
         loop {
             let seen = collector.len();
             let progress = std::future::poll_fn(|cx| match collector.poll(cx) {
-                std::task::Poll::Pending if collector.len() > seen => {
-                    std::task::Poll::Ready(None)
-                }
+                std::task::Poll::Pending if collector.len() > seen => std::task::Poll::Ready(None),
                 polled => polled.map(Some),
             });
             match timeout(UPLOAD_IDLE, progress).await {
@@ -144,8 +141,11 @@ impl Call {
         }
     }
 
-    fn model(&self, parts: &Parts, chunks: &[Bytes]) -> Result<String, Response<Body>> {
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    fn model(&self, parts: &Parts, chunks: &[Bytes]) -> Result<String, Refused> {
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
         let content_type = parts.headers.get(header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         self.dialect
@@ -163,18 +163,18 @@ impl Call {
             })
     }
 
-    fn too_large(&self, max_body: usize) -> Response<Body> {
+    fn too_large(&self, max_body: usize) -> Refused {
         let message = format!("The body is too large: at most {max_body} bytes are taken.");
         self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &message)
     }
 
-    fn too_slow(&self) -> Response<Body> {
+    fn too_slow(&self) -> Refused {
         let message = "The body did not arrive in time.";
         self.refuse(StatusCode::REQUEST_TIMEOUT, message)
     }
 
-    fn refuse(&self, status: StatusCode, message: &str) -> Response<Body> {
-        refuse(self.dialect, status, message)
+    fn refuse(&self, status: StatusCode, message: &str) -> Refused {
+        refuse(self.dialect, status, message).into()
     }
 }
 

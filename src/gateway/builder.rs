@@ -72,7 +72,8 @@ impl Builder {
         target: impl Into<String>,
         timeouts: Timeouts,
     ) -> Self {
-        self.target_timeouts.push((pool.into(), target.into(), timeouts));
+        self.target_timeouts
+            .push((pool.into(), target.into(), timeouts));
         self
     }
 
@@ -123,8 +124,7 @@ impl Builder {
                 std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ),
         };
-        let upstreams =
-            Upstreams::new(self.default_upstream, self.timeouts, self.target_timeouts);
+        let upstreams = Upstreams::new(self.default_upstream, self.timeouts, self.target_timeouts);
         let stack = ServiceBuilder::new()
             .layer(FailoverLayer::new(self.router.clone()).deadline(self.deadline))
             .layer(OutcomeRoutingLayer::new(self.router))

@@ -92,14 +92,12 @@ fn read(mut decoder: impl Read, limit: usize) -> Result<Bytes, DecodeError> {
     Ok(decoded.into())
 }
 
-fn append(
-    decoder: &mut impl Read,
-    decoded: &mut Vec<u8>,
-    limit: usize,
-) -> Result<(), DecodeError> {
+fn append(decoder: &mut impl Read, decoded: &mut Vec<u8>, limit: usize) -> Result<(), DecodeError> {
     let mut piece = [0; PIECE];
     loop {
-        let read = decoder.read(&mut piece).map_err(|_| DecodeError::Malformed)?;
+        let read = decoder
+            .read(&mut piece)
+            .map_err(|_| DecodeError::Malformed)?;
         let Some(piece) = piece.get(..read).filter(|piece| !piece.is_empty()) else {
             return Ok(());
         };
@@ -124,8 +122,7 @@ fn zstd(source: Chunks, limit: usize) -> Result<Bytes, DecodeError> {
         if window > ZSTD_WINDOW.max(limit as u64) {
             return Err(DecodeError::TooLarge);
         }
-        let mut frame =
-            StreamingDecoder::new(&mut source).map_err(|_| DecodeError::Malformed)?;
+        let mut frame = StreamingDecoder::new(&mut source).map_err(|_| DecodeError::Malformed)?;
         append(&mut frame, &mut decoded, limit)?;
         if decoded.is_empty() {
             return Ok(Bytes::new());
@@ -148,7 +145,12 @@ fn zstd_window(head: &[u8]) -> Option<u64> {
     }
     let dictionary = [0, 1, 2, 4].get(usize::from(descriptor & 3))?;
     let size = head.get(*dictionary..)?;
-    let le = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    let le = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    };
     Some(match descriptor >> 6 {
         0 => le(size.get(..1)?),
         1 => le(size.get(..2)?) + 256,
@@ -211,7 +213,8 @@ mod tests {
 
     use super::*;
 
-    const TEXT: &[u8] = b"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
+    const TEXT: &[u8] =
+        b"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
     /// `hello hello hello` by the reference encoders.
     const BROTLI: &[u8] = b"\x1b\x10\x00\x00\xa4\xb0\xb2\xea\x81\x47\x02\x8a";
 
@@ -231,7 +234,10 @@ mod tests {
 
     fn coding(value: &str) -> Result<Option<Coding>, Unknown> {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_str(value).unwrap());
+        headers.insert(
+            header::CONTENT_ENCODING,
+            HeaderValue::from_str(value).unwrap(),
+        );
         Coding::of(&headers)
     }
 
@@ -269,7 +275,13 @@ mod tests {
     #[test]
     fn f16_bodies_that_are_not_what_they_say_are_malformed() {
         for coding in [Coding::Gzip, Coding::Brotli, Coding::Zstd] {
-            for body in [TEXT, b"", &gzip(TEXT)[..20], b"\x11\x0e", b"\x28\xb5\x2f\xfd"] {
+            for body in [
+                TEXT,
+                b"",
+                &gzip(TEXT)[..20],
+                b"\x11\x0e",
+                b"\x28\xb5\x2f\xfd",
+            ] {
                 let decoded = coding.decode(split(body), 1 << 20);
                 assert!(decoded.is_err(), "{coding:?} {body:?} {decoded:?}");
             }
@@ -279,8 +291,15 @@ mod tests {
     #[test]
     fn f16_bombs_stop_at_the_ratio_and_at_the_limit() {
         let zeros = vec![0; 20 << 20];
-        for (coding, bomb) in [(Coding::Gzip, gzip(&zeros)), (Coding::Zstd, zstd_of(&zeros))] {
-            assert!(bomb.len() * RATIO < zeros.len(), "{coding:?} {}", bomb.len());
+        for (coding, bomb) in [
+            (Coding::Gzip, gzip(&zeros)),
+            (Coding::Zstd, zstd_of(&zeros)),
+        ] {
+            assert!(
+                bomb.len() * RATIO < zeros.len(),
+                "{coding:?} {}",
+                bomb.len()
+            );
             let decoded = coding.decode(split(&bomb), 32 << 20);
             assert_eq!(decoded, Err(DecodeError::TooLarge), "{coding:?}");
         }

@@ -17,10 +17,10 @@ pub(super) fn inspect<B>(request: &Request<B>) -> Result<(), &'static str> {
         Some(Ok(host)) => Some(host),
         None => None,
     };
-    if let (Some(asked), Some(host)) = (request.uri().authority(), host) {
-        if !asked.as_str().eq_ignore_ascii_case(host.as_str()) {
-            return Err("The request is addressed to another host than its Host header says.");
-        }
+    if let (Some(asked), Some(host)) = (request.uri().authority(), host)
+        && !asked.as_str().eq_ignore_ascii_case(host.as_str())
+    {
+        return Err("The request is addressed to another host than its Host header says.");
     }
     if headers.contains_key(header::CONTENT_LENGTH)
         && headers.contains_key(header::TRANSFER_ENCODING)
@@ -54,8 +54,22 @@ mod tests {
             ("/v1", &[("host", "a"), ("host", "a")]),
             ("/v1", &[("host", "a b")]),
             ("http://b/v1", &[("host", "a")]),
-            ("/v1", &[("host", "a"), ("content-length", "1"), ("transfer-encoding", "chunked")]),
-            ("/v1", &[("host", "a"), ("content-length", "1"), ("content-length", "1")]),
+            (
+                "/v1",
+                &[
+                    ("host", "a"),
+                    ("content-length", "1"),
+                    ("transfer-encoding", "chunked"),
+                ],
+            ),
+            (
+                "/v1",
+                &[
+                    ("host", "a"),
+                    ("content-length", "1"),
+                    ("content-length", "1"),
+                ],
+            ),
         ] {
             assert!(request(uri, headers).is_err(), "{uri} {headers:?}");
         }

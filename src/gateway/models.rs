@@ -48,7 +48,10 @@ fn names(router: &OutcomeRouter) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for pool in router.snapshot().pools {
         let models = pool.targets.iter().map(|target| target.model.to_string());
-        for name in std::iter::once(pool.name.to_string()).chain(pool.aliases).chain(models) {
+        for name in std::iter::once(pool.name.to_string())
+            .chain(pool.aliases)
+            .chain(models)
+        {
             // The pool of models that were declared without one has no name of its own.
             if router.knows(&name) && !names.contains(&name) {
                 names.push(name);

@@ -68,7 +68,10 @@ pub(super) fn failed(dialect: &dyn Dialect, call: &Call) -> Response<Body> {
         .verdict()
         .is_some_and(|verdict| verdict.transport == Some(Transport::Timeout));
     let (status, message) = if timeout {
-        (StatusCode::GATEWAY_TIMEOUT, "The model did not answer in time.")
+        (
+            StatusCode::GATEWAY_TIMEOUT,
+            "The model did not answer in time.",
+        )
     } else {
         (StatusCode::BAD_GATEWAY, "The model could not be reached.")
     };

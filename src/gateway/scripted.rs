@@ -196,7 +196,9 @@ impl Provider {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let now = Instant::now();
         let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, MAX_BODY).await.unwrap_or_default();
+        let body = axum::body::to_bytes(body, MAX_BODY)
+            .await
+            .unwrap_or_default();
         let Ok(asked) = serde_json::from_slice::<Asked>(&body) else {
             return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", "no model");
         };
@@ -234,10 +236,10 @@ impl Provider {
     /// Takes a call in, or returns how long it should wait.
     fn admit(&self, now: Instant, headers: &mut HeaderMap) -> Option<Duration> {
         let elapsed = now.saturating_duration_since(self.start);
-        if let Some((during, retry_after)) = &self.script.wall {
-            if during.contains(&elapsed) {
-                return Some(*retry_after);
-            }
+        if let Some((during, retry_after)) = &self.script.wall
+            && during.contains(&elapsed)
+        {
+            return Some(*retry_after);
         }
         let (rate, burst) = self.script.limit?;
         let mut state = self.lock();
@@ -251,8 +253,14 @@ impl Provider {
         let until_full = (burst - state.level) / rate;
         for (name, value) in [
             ("x-ratelimit-limit-requests", format!("{burst}")),
-            ("x-ratelimit-remaining-requests", format!("{}", state.level.floor())),
-            ("x-ratelimit-reset-requests", format!("{:.0}ms", until_full * 1000.0)),
+            (
+                "x-ratelimit-remaining-requests",
+                format!("{}", state.level.floor()),
+            ),
+            (
+                "x-ratelimit-reset-requests",
+                format!("{:.0}ms", until_full * 1000.0),
+            ),
         ] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
@@ -270,7 +278,9 @@ impl Provider {
             return self.script.latency;
         }
         let share = (elapsed - during.start).as_secs_f64()
-            / (during.end - during.start).as_secs_f64().max(f64::MIN_POSITIVE);
+            / (during.end - during.start)
+                .as_secs_f64()
+                .max(f64::MIN_POSITIVE);
         self.script.latency + worst.mul_f64(share)
     }
 
@@ -312,7 +322,9 @@ fn completion(asked: &Asked) -> Response<Body> {
     };
     let mut response = Response::new(body);
     let content_type = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     response
 }
 
@@ -327,10 +339,15 @@ fn events(model: &str) -> Bytes {
         });
         format!("data: {chunk}\n\n")
     };
-    let words = WORDS.iter().map(|word| event(json!({ "content": word }), None));
+    let words = WORDS
+        .iter()
+        .map(|word| event(json!({ "content": word }), None));
     std::iter::once(event(json!({ "role": "assistant", "content": "" }), None))
         .chain(words)
-        .chain([event(json!({}), Some("stop")), "data: [DONE]\n\n".to_owned()])
+        .chain([
+            event(json!({}), Some("stop")),
+            "data: [DONE]\n\n".to_owned(),
+        ])
         .collect::<String>()
         .into()
 }

@@ -15,7 +15,6 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -148,12 +147,7 @@ fn server() -> auto::Builder<TokioExecutor> {
 fn guarded<S>(
     service: S,
 ) -> TowerToHyperService<
-    impl Service<
-        Request<Incoming>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone,
+    impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone,
 >
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
@@ -176,22 +170,19 @@ where
     }))
 }
 
-pin_project! {
-    /// A connection whose first bytes must come in time: before them no other timer runs.
-    struct Connection {
-        #[pin]
-        stream: TcpStream,
-        #[pin]
-        sleep: Sleep,
-        read: usize,
-    }
+/// A connection whose first bytes must come in time: before them no other timer runs.
+struct Connection {
+    stream: TcpStream,
+    /// Present until the first bytes are there.
+    sleep: Option<Pin<Box<Sleep>>>,
+    read: usize,
 }
 
 impl Connection {
     fn new(stream: TcpStream) -> Self {
         Self {
             stream,
-            sleep: sleep(FIRST_BYTES),
+            sleep: Some(Box::pin(sleep(FIRST_BYTES))),
             read: 0,
         }
     }
@@ -203,12 +194,16 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.project();
+        let this = self.get_mut();
         let before = buf.filled().len();
-        let polled = this.stream.poll_read(cx, buf);
-        *this.read = this.read.saturating_add(buf.filled().len() - before);
-        if polled.is_pending() && *this.read < FIRST && this.sleep.poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let Some(sleep) = &mut this.sleep {
+            this.read += buf.filled().len() - before;
+            if this.read >= FIRST {
+                this.sleep = None;
+            } else if polled.is_pending() && sleep.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
         polled
     }
@@ -220,7 +215,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write(cx, buf)
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -228,7 +223,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -236,10 +231,10 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_flush(cx)
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -85,7 +85,7 @@ impl Gateway {
             .map_or_else(|| dialect_of(&parts.headers), |(dialect, _)| dialect);
         let mut request = match self.rules.admit(parts, body).await {
             Ok(request) => request,
-            Err(refusal) => return refusal,
+            Err(refusal) => return *refusal,
         };
         request.extensions_mut().insert(call.clone());
         match self.forward(request).await {

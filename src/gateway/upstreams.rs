@@ -67,12 +67,15 @@ impl Upstreams {
         let tls = tls();
         let mut clients: Vec<(Duration, HttpClient)> = Vec::new();
         let mut route = |timeouts: Timeouts| {
-            let known = clients.iter().find(|(connect, _)| *connect == timeouts.connect);
-            let client = known.map(|(_, client)| client.clone()).unwrap_or_else(|| {
-                let client = client(tls.clone(), timeouts.connect);
-                clients.push((timeouts.connect, client.clone()));
-                client
-            });
+            let known = clients
+                .iter()
+                .find(|(connect, _)| *connect == timeouts.connect);
+            if let Some((_, client)) = known {
+                let client = client.clone();
+                return Route { client, timeouts };
+            }
+            let client = client(tls.clone(), timeouts.connect);
+            clients.push((timeouts.connect, client.clone()));
             Route { client, timeouts }
         };
         let fallback_route = route(timeouts);
@@ -114,11 +117,16 @@ impl Service<Request<Outbound>> for Upstreams {
     fn call(&mut self, request: Request<Outbound>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let Route { client, timeouts } = self.inner.route(&parts).clone();
-        if parts.extensions.get::<Call>().is_some_and(|call| call.attempts() > 0) {
+        if parts
+            .extensions
+            .get::<Call>()
+            .is_some_and(|call| call.attempts() > 0)
+        {
             // A compressed answer cannot be looked into.
-            parts
-                .headers
-                .insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            parts.headers.insert(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            );
         }
         // Everything came in without a host; what routing addressed has one now.
         if parts.uri.authority().is_none() {
@@ -151,7 +159,9 @@ fn address(parts: &mut Parts, upstream: &Upstream) {
     let (dialect, suffix) = match dialect::detect(path) {
         Some((dialect, endpoint)) => (dialect, endpoint.suffix),
         None => {
-            let dialect = upstream.dialect.unwrap_or_else(|| dialect_of(&parts.headers));
+            let dialect = upstream
+                .dialect
+                .unwrap_or_else(|| dialect_of(&parts.headers));
             (dialect, overlap(&upstream.base_path, path))
         }
     };
@@ -190,7 +200,10 @@ fn client(tls: ClientConfig, connect_timeout: Duration) -> HttpClient {
 /// The crypto provider is named: with another one linked, the default would be ambiguous and panic.
 fn tls() -> ClientConfig {
     let builder = || {
-        #[allow(clippy::expect_used, reason = "ring serves the default protocol versions")]
+        #[allow(
+            clippy::expect_used,
+            reason = "ring serves the default protocol versions"
+        )]
         ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring serves TLS 1.2 and 1.3")
@@ -216,13 +229,21 @@ mod tests {
     fn base_paths_and_paths_are_joined_where_they_overlap() {
         for (base, path, joined) in [
             ("http://h/v1", "/v1/files?x", "http://h/v1/files?x"),
-            ("http://h/openai/v1", "/v1/files", "http://h/openai/v1/files"),
+            (
+                "http://h/openai/v1",
+                "/v1/files",
+                "http://h/openai/v1/files",
+            ),
             ("http://h", "/v1/files", "http://h/v1/files"),
             ("http://h/v1", "/files", "http://h/v1/files"),
             ("http://h/v1", "/v10/files", "http://h/v1/v10/files"),
             ("http://h/v1", "/v1", "http://h/v1"),
             ("http://h/v1", "/", "http://h/v1/"),
-            ("http://h/openai/v1", "/v1/chat/completions", "http://h/openai/v1/chat/completions"),
+            (
+                "http://h/openai/v1",
+                "/v1/chat/completions",
+                "http://h/openai/v1/chat/completions",
+            ),
         ] {
             let (mut parts, ()) = Request::get(path).body(()).unwrap().into_parts();
             address(&mut parts, &Upstream::new(base).unwrap());

@@ -550,7 +550,12 @@ impl<S> Prepared<S> {
         let chunks = std::mem::take(&mut self.chunks);
         self.chunks = rewrite::rename(chunks, &mut self.parts.uri, &self.located, model);
         if let Some(upstream) = upstream {
-            rewrite::readdress(&mut self.parts, upstream, self.dialect, self.endpoint.suffix);
+            rewrite::readdress(
+                &mut self.parts,
+                upstream,
+                self.dialect,
+                self.endpoint.suffix,
+            );
         }
         let len = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
         rewrite::reframe(&mut self.parts.headers, len, self.trailers.is_some());

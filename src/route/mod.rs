@@ -38,12 +38,12 @@ mod rewrite;
 mod service;
 mod waiting;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::rewrite::readdress;
 pub(crate) use self::{
     collect::{Collected, Collector},
     inspect::inspect,
 };
-#[cfg(feature = "gateway")]
-pub(crate) use self::rewrite::readdress;
 pub use self::{
     future::ResponseFuture, layer::OutcomeRoutingLayer, request_body::RequestBody,
     response_body::ResponseBody, service::OutcomeRouting,

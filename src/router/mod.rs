@@ -273,7 +273,11 @@ impl OutcomeRouter {
     /// Returns the name of a target that has no upstream of its own.
     #[cfg(feature = "gateway")]
     pub(crate) fn without_upstream(&self) -> Option<&str> {
-        let target = self.inner.targets.iter().find(|target| target.upstream.is_none());
+        let target = self
+            .inner
+            .targets
+            .iter()
+            .find(|target| target.upstream.is_none());
         target.map(|target| &*target.name)
     }
 

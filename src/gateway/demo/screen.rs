@@ -42,7 +42,7 @@ impl Screen {
             self.erase()?;
             self.table = table.to_vec();
             self.draw()
-        } else if last || self.refreshes % EVERY == 0 {
+        } else if last || self.refreshes.is_multiple_of(EVERY) {
             for line in table {
                 writeln!(self.out, "{line}")?;
             }

@@ -39,7 +39,9 @@ impl Tally {
         let end = answer.at + answer.took;
         if !answer.status.is_some_and(|status| status.is_success()) {
             self.failed += 1;
-            let status = answer.status.map_or("no answer".to_owned(), |status| status.to_string());
+            let status = answer
+                .status
+                .map_or("no answer".to_owned(), |status| status.to_string());
             return self.tell(end, format!("caller got {status}"), "");
         }
         self.ok += 1;
@@ -59,11 +61,19 @@ impl Tally {
             self.told.entry(key).or_insert((end, 0));
             return away.then(|| self.line(end, &format!("{served} serves: {why}{repeated}")));
         }
-        self.tell(end, key, &format!("{PREFERRED} -> {served}, because {why}{repeated}"))
+        self.tell(
+            end,
+            key,
+            &format!("{PREFERRED} -> {served}, because {why}{repeated}"),
+        )
     }
 
     fn tell(&mut self, now: Instant, key: String, text: &str) -> Option<String> {
-        let text = if text.is_empty() { key.clone() } else { text.to_owned() };
+        let text = if text.is_empty() {
+            key.clone()
+        } else {
+            text.to_owned()
+        };
         let (told, alike) = self.told.get(&key).copied().unwrap_or((now, 0));
         if self.told.contains_key(&key) && now.saturating_duration_since(told) < NEWS_AGAIN {
             self.told.insert(key, (told, alike + 1));
@@ -84,18 +94,30 @@ impl Tally {
 
     /// Returns the lines of a table of all targets.
     pub(super) fn table(&mut self, snapshot: &Snapshot, now: Instant) -> Vec<String> {
-        self.recent.retain(|(at, ..)| now.saturating_duration_since(*at) < WINDOW);
+        self.recent
+            .retain(|(at, ..)| now.saturating_duration_since(*at) < WINDOW);
         let mut lines = vec![format!(
-            "{:6.1} s  {:<16}{:>6}{:>8}{:>7}{:>8}{:>8}{:>10}{:>10}",
+            "{:6.1} s  {:<16}{:>6}{:>8}{:>7}{:>8}{:>7}{:>8}{:>10}{:>10}",
             now.saturating_duration_since(self.start).as_secs_f64(),
-            "model", "share", "ok", "429s", "failed", "health", "limited", "p50",
+            "model",
+            "share",
+            "ok",
+            "429s",
+            "failed",
+            "late",
+            "health",
+            "limited",
+            "p50",
         )];
         lines.extend(snapshot.targets().map(|target| self.row(target)));
         lines
     }
 
     fn row(&self, target: &TargetSnapshot) -> String {
-        let of_it = self.recent.iter().filter(|(_, model, _)| **model == *target.model);
+        let of_it = self
+            .recent
+            .iter()
+            .filter(|(_, model, _)| **model == *target.model);
         let mut took: Vec<Duration> = of_it.map(|(_, _, took)| *took).collect();
         took.sort_unstable();
         let share = 100.0 * took.len() as f64 / self.recent.len().max(1) as f64;
@@ -104,18 +126,27 @@ impl Tally {
         let limited = target.outcomes_of(Class::RateLimited);
         let failed = target.settled() - ok - limited;
         format!(
-            "{:10}{:<16}{:>6}{ok:>8}{limited:>7}{failed:>8}{:>7.0}%{:>10}{:>10}",
+            "{:10}{:<16}{:>6}{ok:>8}{limited:>7}{failed:>8}{:>7}{:>7.0}%{:>10}{:>10}",
             "",
             target.model,
             format!("{share:.0}%"),
+            target.late,
             100.0 * target.health,
-            target.rate_limited_s.map_or("-".to_owned(), |wait| format!("{wait:.1} s")),
-            median.map_or("-".to_owned(), |median| format!("{} ms", median.as_millis())),
+            target
+                .rate_limited_s
+                .map_or("-".to_owned(), |wait| format!("{wait:.1} s")),
+            median.map_or("-".to_owned(), |median| format!(
+                "{} ms",
+                median.as_millis()
+            )),
         )
     }
 
     /// Returns what it all came to.
     pub(super) fn sum(&self) -> String {
-        format!("Callers saw {} answers and {} errors.", self.ok, self.failed)
+        format!(
+            "Callers saw {} answers and {} errors.",
+            self.ok, self.failed
+        )
     }
 }

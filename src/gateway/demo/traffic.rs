@@ -78,7 +78,9 @@ async fn ask(client: &Client<HttpConnector, Body>, address: SocketAddr, stream: 
         answer.status = whole.is_ok().then_some(parts.status);
         answer.model = text(&parts.headers, &headers::MODEL);
         answer.reason = text(&parts.headers, &headers::REASON);
-        answer.attempts = text(&parts.headers, &headers::ATTEMPTS).parse().unwrap_or_default();
+        answer.attempts = text(&parts.headers, &headers::ATTEMPTS)
+            .parse()
+            .unwrap_or_default();
     }
     answer.took = at.elapsed();
     answer
