@@ -62,7 +62,7 @@ fn errors_say_where_and_what_was_expected() {
         (
             "upstream = \"local\"",
             "upstream = \"lokal\"",
-            "outcome.toml:18:33: there is no upstream named \"lokal\"; did you mean \"local\"?",
+            "outcome.toml:18:35: there is no upstream named \"lokal\"; did you mean \"local\"?",
         ),
         (
             "upstream = \"local\"",

@@ -215,8 +215,15 @@ mod tests {
 
     const TEXT: &[u8] =
         b"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
-    /// `hello hello hello` by the reference encoders.
-    const BROTLI: &[u8] = b"\x1b\x10\x00\x00\xa4\xb0\xb2\xea\x81\x47\x02\x8a";
+    /// The text, and 20 MiB of zeros, by the reference encoder.
+    const BROTLI: &[u8] =
+        b"\x1b\x3b\x00\x40\x9c\x07\xb6\xcd\x23\xbb\x21\x0b\x0b\x5e\x7b\xe3\x19\xd6\x22\x7b\
+          \x6f\x5b\xbb\x4d\x6e\xae\x4e\xeb\xb0\x74\xf5\x6d\x91\x32\x36\xb9\xb0\x01\x27\x02\
+          \x61\x96\xc0\x40\x76\x66\x3a\x21\xa2\x16\x48\xde\xc3\xe2\x17\xae\x0b\x10\x13\xe4\
+          \x3b";
+    const BROTLI_BOMB: &[u8] =
+        b"\xcb\xff\xff\x3f\xf8\x27\x00\xe2\xb1\x40\x20\xf7\xfe\x8f\xff\xff\x7f\xf0\x4f\x00\
+          \xc4\x61\x11\x80\xee\xfd\x5f\xfe\xff\xff\xe0\x9f\x00\x88\xc3\x02\x00\xdd\xfb\x1f";
 
     fn split(bytes: &[u8]) -> VecDeque<Bytes> {
         bytes.chunks(7).map(Bytes::copy_from_slice).collect()
@@ -264,6 +271,7 @@ mod tests {
             (Coding::Gzip, [gzip(&TEXT[..5]), gzip(&TEXT[5..])].concat()),
             (Coding::Deflate, zlib.finish().unwrap()),
             (Coding::Deflate, raw.finish().unwrap()),
+            (Coding::Brotli, BROTLI.to_vec()),
             (Coding::Zstd, zstd_of(TEXT)),
             (Coding::Zstd, twice),
         ] {
@@ -294,6 +302,7 @@ mod tests {
         for (coding, bomb) in [
             (Coding::Gzip, gzip(&zeros)),
             (Coding::Zstd, zstd_of(&zeros)),
+            (Coding::Brotli, BROTLI_BOMB.to_vec()),
         ] {
             assert!(
                 bomb.len() * RATIO < zeros.len(),

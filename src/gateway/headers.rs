@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use http::{
     HeaderMap, HeaderValue, Uri, Version,
     header::{self, HeaderName},
@@ -70,17 +72,20 @@ pub(super) fn tell(headers: &mut HeaderMap, routed: &Routed, call: &Call) {
 
 /// Writes a text into a header value: what is not visible ASCII is percent-encoded.
 fn visible(text: &str) -> HeaderValue {
-    if let Ok(value) = HeaderValue::from_str(text) {
-        return value;
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for byte in text.bytes() {
-        if byte == b' ' || byte.is_ascii_graphic() && byte != b'%' {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+    let is_visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    let escaped = if text.bytes().all(is_visible) {
+        Cow::Borrowed(text)
+    } else {
+        let mut escaped = String::with_capacity(text.len() + 16);
+        for byte in text.bytes() {
+            if is_visible(byte) && byte != b'%' {
+                escaped.push(char::from(byte));
+            } else {
+                escaped.push_str(&format!("%{byte:02X}"));
+            }
         }
-    }
+        Cow::Owned(escaped)
+    };
     // All of it is visible now.
     HeaderValue::from_str(&escaped).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -89,9 +94,8 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let listed: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
     for name in listed.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);

@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::{io::Write, sync::LazyLock};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -221,7 +221,7 @@ async fn f21_headers_that_are_no_text_are_harmless() {
     let body = ask("first");
     let mut request = format!(
         "POST {CHAT} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
-         connection: close, \u{e9}, x-hop\r\nx-hop: 1\r\ncontent-length: {}\r\n",
+         connection: close\r\nconnection: \u{e9}, x-hop\r\nx-hop: 1\r\ncontent-length: {}\r\n",
         body.len()
     )
     .into_bytes();
@@ -244,18 +244,24 @@ proptest! {
             "[a-z\"]{4096}",
         ],
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        static GATEWAY: LazyLock<Gateway> = LazyLock::new(|| {
             let router = tower_outcome::OutcomeRouter::builder().model("first").build().unwrap();
             let nobody = tower_outcome::Upstream::new("http://127.0.0.1:1").unwrap();
-            let gateway = Gateway::builder(router).default_upstream(nobody).build().unwrap();
+            Gateway::builder(router).default_upstream(nobody).build().unwrap()
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
             for path in [CHAT, MESSAGES] {
                 let request = Request::post(path)
                     .header("content-type", "application/json")
                     .body(ask(&name).into())
                     .unwrap();
                 let (parts, body) =
-                    gateway.clone().oneshot(request).await.unwrap().into_parts();
+                    GATEWAY.clone().oneshot(request).await.unwrap().into_parts();
+                if name.is_empty() {
+                    assert_eq!(parts.status, StatusCode::BAD_REQUEST);
+                    continue;
+                }
                 assert_eq!(parts.status, StatusCode::NOT_FOUND);
                 let body = body.collect().await.unwrap().to_bytes();
                 assert!(body.len() < 2_000);

@@ -21,26 +21,26 @@ use tower_outcome::{
     gateway::{Gateway, serve},
 };
 
-pub const CHAT: &str = "/v1/chat/completions";
-pub const MESSAGES: &str = "/v1/messages";
+pub(crate) const CHAT: &str = "/v1/chat/completions";
+pub(crate) const MESSAGES: &str = "/v1/messages";
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One part of a scripted answer.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Send(Vec<u8>),
     Pause(u64),
 }
 
 /// A provider that answers every connection's one request with the same bytes.
-pub struct Raw {
-    pub address: SocketAddr,
+pub(crate) struct Raw {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Raw {
-    pub async fn start(steps: Vec<Step>) -> Self {
+    pub(crate) async fn start(steps: Vec<Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -54,7 +54,7 @@ impl Raw {
     }
 
     /// Answers with this status and JSON.
-    pub async fn json(status: u16, body: &str) -> Self {
+    pub(crate) async fn json(status: u16, body: &str) -> Self {
         Self::start(vec![Step::Send(answer(
             status,
             "",
@@ -65,7 +65,7 @@ impl Raw {
     }
 
     /// Answers with a stream of events, each sent on its own.
-    pub async fn events(events: &[&str]) -> Self {
+    pub(crate) async fn events(events: &[&str]) -> Self {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                     connection: close\r\n\r\n";
         let mut steps = vec![Step::Send(head.into())];
@@ -76,17 +76,17 @@ impl Raw {
         Self::start(steps).await
     }
 
-    pub fn upstream(&self) -> Upstream {
+    pub(crate) fn upstream(&self) -> Upstream {
         Upstream::new(&format!("http://{}/v1", self.address)).unwrap()
     }
 
     /// The requests so far, head and body, as they came.
-    pub fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }
 
-pub fn answer(status: u16, headers: &str, content_type: &str, body: &str) -> Vec<u8> {
+pub(crate) fn answer(status: u16, headers: &str, content_type: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
         "HTTP/1.1 {status} Scripted\r\ncontent-type: {content_type}\r\n{headers}\
@@ -136,7 +136,7 @@ async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// A pool of models `first`, `second`, ... at these upstreams.
-pub fn pool(upstreams: impl IntoIterator<Item = Upstream>) -> OutcomeRouter {
+pub(crate) fn pool(upstreams: impl IntoIterator<Item = Upstream>) -> OutcomeRouter {
     let names = ["first", "second", "third"];
     let pool = names.into_iter().zip(upstreams).fold(
         Pool::new("chat").alias("nickname"),
@@ -145,12 +145,12 @@ pub fn pool(upstreams: impl IntoIterator<Item = Upstream>) -> OutcomeRouter {
     OutcomeRouter::builder().pool(pool).seed(1).build().unwrap()
 }
 
-pub fn credential(secret: &str) -> Credential {
+pub(crate) fn credential(secret: &str) -> Credential {
     Credential::new(secret).unwrap()
 }
 
 /// Serves on a free port.
-pub async fn start(gateway: Gateway) -> SocketAddr {
+pub(crate) async fn start(gateway: Gateway) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, gateway, std::future::pending()));
@@ -158,30 +158,34 @@ pub async fn start(gateway: Gateway) -> SocketAddr {
 }
 
 /// Serves a pool over these providers on a free port.
-pub async fn gateway(providers: &[&Raw]) -> (SocketAddr, OutcomeRouter) {
+pub(crate) async fn gateway(providers: &[&Raw]) -> (SocketAddr, OutcomeRouter) {
     let router = pool(providers.iter().map(|provider| provider.upstream()));
     let gateway = Gateway::builder(router.clone()).build().unwrap();
     (start(gateway).await, router)
 }
 
-pub fn ask(model: &str) -> String {
+pub(crate) fn ask(model: &str) -> String {
     serde_json::json!({ "model": model, "messages": [] }).to_string()
 }
 
-pub type HttpClient = Client<HttpConnector, Full<Bytes>>;
+pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
-pub fn client() -> HttpClient {
+pub(crate) fn client() -> HttpClient {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
 /// Posts JSON, and reads the whole answer.
-pub async fn post(address: SocketAddr, path: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+pub(crate) async fn post(
+    address: SocketAddr,
+    path: &str,
+    body: impl Into<Bytes>,
+) -> Response<Bytes> {
     let request =
         Request::post(format!("http://{address}{path}")).header("content-type", "application/json");
     send(request.body(Full::new(body.into())).unwrap()).await
 }
 
-pub async fn send(request: Request<Full<Bytes>>) -> Response<Bytes> {
+pub(crate) async fn send(request: Request<Full<Bytes>>) -> Response<Bytes> {
     let exchange = async {
         let (parts, body) = client().request(request).await.unwrap().into_parts();
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
@@ -190,7 +194,7 @@ pub async fn send(request: Request<Full<Bytes>>) -> Response<Bytes> {
 }
 
 /// Sends bytes on a connection of their own, and reads until it is closed.
-pub async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
+pub(crate) async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         // The other side may refuse before it has read everything.
@@ -202,14 +206,14 @@ pub async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     timeout(PATIENCE, exchange).await.unwrap()
 }
 
-pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers
         .get(name)
         .map_or("", |value| value.to_str().unwrap())
 }
 
 /// The message of an error answer, which must be in the dialect of the path.
-pub fn error(path: &str, response: &Response<Bytes>) -> (StatusCode, String) {
+pub(crate) fn error(path: &str, response: &Response<Bytes>) -> (StatusCode, String) {
     assert_eq!(text(response.headers(), "content-type"), "application/json");
     let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(body["type"] == "error", path == MESSAGES, "{body}");
