@@ -16,7 +16,7 @@ use tower::Service;
 
 use super::{
     layer::FailoverLayer,
-    rules::{Repeat, processed, repeat},
+    rules::{Repeat, repeat},
 };
 use crate::{
     classify::{Class, Processed, Transport, Verdict},
@@ -268,7 +268,7 @@ impl Run {
         let verdict = match (verdict, result) {
             // A layer between us and routing gave up on it.
             (Some(verdict), Err(error)) if verdict.class == Class::Abandoned => {
-                Some(given_up(error))
+                Some(Transport::of(error).into())
             }
             (verdict, _) => verdict,
         };
@@ -297,7 +297,7 @@ impl Run {
         }
         router
             .counters()
-            .repeated(processed(&verdict) != Processed::No);
+            .repeated(verdict.processed != Processed::No);
         match &after {
             After::Pause(pause) => tracing::debug!(
                 target = %routed.target(),
@@ -353,14 +353,6 @@ impl Run {
         let pause = doubled.min(LONGEST_PAUSE).mul_f64(jitter);
         verdict.retry_after.map_or(pause, |asked| asked.max(pause))
     }
-}
-
-/// Judges an attempt that a layer outside of routing ended.
-fn given_up<E: 'static>(error: &E) -> Verdict {
-    let transport = Transport::of(error);
-    let mut verdict = Verdict::new(transport.class());
-    verdict.transport = Some(transport);
-    verdict
 }
 
 /// Returns whether the provider says that repeating is pointless.
