@@ -16,7 +16,10 @@ pub(crate) async fn start() -> std::io::Result<String> {
 
 async fn answer(body: Bytes) -> impl IntoResponse {
     let request: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let model = request["model"].as_str().unwrap_or_default();
+    let model = request
+        .get("model")
+        .and_then(|model| model.as_str())
+        .unwrap_or_default();
     let json = [("content-type", "application/json"), ("retry-after", "30")];
     if model == "gpt-4o" {
         let body = r#"{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}"#;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     classify::{Class, Processed, Transport, Verdict},
     dialect,
-    hints::{Call, Candidates, Deadline, Strict},
+    hints::{Call, Candidates, Deadline, Slot, Strict},
     route::{Collected, Collector, RequestBody, inspect},
     router::{LONGEST_WAIT, Next, PickRequest, Reason},
 };
@@ -72,8 +72,8 @@ struct Run {
     body: Option<(VecDeque<Bytes>, Option<HeaderMap>)>,
     call: Call,
     attempts: u32,
-    /// How many attempts the call had made when this one began.
-    before: usize,
+    /// The attempt that is under way.
+    slot: Slot,
     deadline: Option<Instant>,
 }
 
@@ -120,7 +120,7 @@ where
             body: None,
             call,
             attempts: 0,
-            before: 0,
+            slot: Slot::new(),
             deadline,
         };
         Self {
@@ -229,6 +229,7 @@ impl Run {
             Collected::Whole {
                 chunks, trailers, ..
             } => {
+                self.parts.headers.remove(header::EXPECT);
                 self.body = Some((chunks, trailers));
                 return None;
             }
@@ -240,8 +241,9 @@ impl Run {
 
     fn begin<B: Body<Data = Bytes>>(&mut self) -> Request<RequestBody<B>> {
         self.attempts += 1;
-        self.before = self.call.attempts();
+        self.slot = Slot::new();
         let mut parts = self.parts.clone();
+        parts.extensions.insert(self.slot.clone());
         if let Some(deadline) = self.deadline {
             let now = self.layer.router.now();
             parts
@@ -261,7 +263,7 @@ impl Run {
         let Some((target, routed, verdict)) = self
             .body
             .as_ref()
-            .and_then(|_| self.call.since(self.before))
+            .and_then(|_| self.call.attempt(&self.slot))
         else {
             return After::Deliver;
         };

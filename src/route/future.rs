@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     classify::Transport,
     dialect::{Dialect, Endpoint, Located, Unroutable},
-    hints::{Call, Candidates, Deadline, HoldBack, Risk, Session, Strict, Task},
+    hints::{Call, Candidates, Deadline, HoldBack, Risk, Session, Slot, Strict, Task},
     router::{
         LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Ticket,
         Unavailable,
@@ -339,7 +339,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
     fn finish(self, collected: Option<Collected<B>>, router: &OutcomeRouter) -> Sending<S, B> {
         let Self {
             handle,
-            parts,
+            mut parts,
             body,
             dialect,
             endpoint,
@@ -369,6 +369,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                 len,
                 trailers,
             } => {
+                parts.headers.remove(header::EXPECT);
                 let located = locate(dialect, endpoint, &parts, chunks.make_contiguous());
                 let located = located.and_then(|located| {
                     let rules = router.pool_rules(&located.model);
@@ -411,7 +412,7 @@ fn locate(
         .uri
         .path_and_query()
         .map_or("", |target| target.as_str());
-    let content_type = parts.headers.get(http::header::CONTENT_TYPE);
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
     dialect
         .locate(endpoint, target, content_type, chunks)
@@ -535,7 +536,15 @@ impl<S> Prepared<S> {
             routed.upstream().map(|upstream| &**upstream),
         );
         let uri = self.parts.uri.clone();
-        let attempt = Attempt::begin(router, ticket, call.as_ref(), uri, self.dialect);
+        let slot = self.parts.extensions.remove::<Slot>();
+        let attempt = Attempt::begin(
+            router,
+            ticket,
+            call.as_ref(),
+            slot.as_ref(),
+            uri,
+            self.dialect,
+        );
         self.into_step(Some((attempt, hold_back)))
     }
 
