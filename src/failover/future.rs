@@ -29,6 +29,8 @@ use crate::{
 /// Pauses before the same target is tried again: those of the official SDKs.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// Nobody pauses for longer: with a deadline beyond it, the answer is delivered before.
+const LONGEST_WORTH: Duration = Duration::from_secs(3600);
 /// Share of a pause that is random.
 const JITTER: f64 = 0.25;
 
@@ -99,7 +101,7 @@ where
             .map(|deadline| deadline.0);
         let deadline = patience
             .or(layer.settings.deadline)
-            .map(|patience| now + patience);
+            .and_then(|patience| now.checked_add(patience));
         layer.budget.deposit(now);
         let limit = layer.router.max_body();
         let state = match inspect(&parts, &body.size_hint(), limit) {
@@ -353,7 +355,10 @@ impl Run {
         let salt = self.call.attempts() as u64;
         let jitter = 1.0 - JITTER * self.layer.router.jitter(salt);
         let pause = doubled.min(LONGEST_PAUSE).mul_f64(jitter);
-        verdict.retry_after.map_or(pause, |asked| asked.max(pause))
+        // What a provider may ask for is not bounded, what is worth a pause is.
+        verdict
+            .retry_after
+            .map_or(pause, |asked| asked.clamp(pause, LONGEST_WORTH))
     }
 }
 

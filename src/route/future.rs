@@ -97,8 +97,8 @@ struct Prepared<S> {
     located: Located,
     rules: PoolRules,
     patience: Duration,
-    /// Set at the first pick.
-    give_up: Option<Instant>,
+    /// When the first pick was.
+    since: Option<Instant>,
 }
 
 /// A request that is ready to go out.
@@ -392,7 +392,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             located,
                             rules,
                             patience,
-                            give_up: None,
+                            since: None,
                         })
                     }
                     Err(why) => untouched(handle, parts, why, RequestBody::whole(chunks, trailers)),
@@ -455,10 +455,10 @@ impl<S> Prepared<S> {
             return self.send_off(router);
         }
         let now = router.now();
-        let give_up = *self.give_up.get_or_insert(now + self.patience);
+        let waited = now.saturating_duration_since(*self.since.get_or_insert(now));
         match self.pick(router, now) {
             Ok(ticket) => self.send(router, ticket),
-            Err(unavailable) => match self.wait(&unavailable, router, now, give_up) {
+            Err(unavailable) => match self.wait(&unavailable, router, waited) {
                 Some(wait) => match waiting.enter(self.len) {
                     Some(place) => Step::Wait {
                         prepared: self,
@@ -502,8 +502,7 @@ impl<S> Prepared<S> {
         &self,
         unavailable: &Unavailable,
         router: &OutcomeRouter,
-        now: Instant,
-        give_up: Instant,
+        waited: Duration,
     ) -> Option<Duration> {
         if self.rules.nobody_free != NobodyFree::Wait || !unavailable.is_nobody_free() {
             return None;
@@ -513,7 +512,7 @@ impl<S> Prepared<S> {
         let salt = std::ptr::from_ref(self) as u64;
         let spread = (wait / 10).clamp(Duration::from_millis(2), Duration::from_millis(250));
         let wait = wait + spread.mul_f64(router.jitter(salt));
-        (now + wait <= give_up).then_some(wait)
+        (waited + wait <= self.patience).then_some(wait)
     }
 
     fn send<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter, ticket: Ticket) -> Step<S, B> {
