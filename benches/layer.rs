@@ -145,11 +145,15 @@ fn calls(criterion: &mut Criterion) {
         let body = chat("gpt-4o", size);
         let renamed = chat("auto", size);
         let mut bare = service_fn(provider::<Full<Bytes>>);
-        group.bench_function("bare", |b| b.iter(|| call(&mut bare, &body)));
+        group.bench_function("bare", |b| {
+            b.iter(|| call(&mut bare, &body));
+        });
         let mut routed = OutcomeRoutingLayer::new(router()).layer_on(service_fn(provider));
-        group.bench_function("routing", |b| b.iter(|| call(&mut routed, &body)));
+        group.bench_function("routing", |b| {
+            b.iter(|| call(&mut routed, &body));
+        });
         group.bench_function("routing, renamed", |b| {
-            b.iter(|| call(&mut routed, &renamed))
+            b.iter(|| call(&mut routed, &renamed));
         });
         let shared = router();
         let mut failover = ServiceBuilder::new()
@@ -157,7 +161,7 @@ fn calls(criterion: &mut Criterion) {
             .layer(OutcomeRoutingLayer::new(shared))
             .service(service_fn(provider));
         group.bench_function("failover and routing", |b| {
-            b.iter(|| call(&mut failover, &body))
+            b.iter(|| call(&mut failover, &body));
         });
         group.finish();
     }
@@ -208,7 +212,7 @@ fn scans(criterion: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 json::members(black_box(&body))
-                    .filter(|member| member.is_ok())
+                    .filter(Result::is_ok)
                     .count()
             });
         });

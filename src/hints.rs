@@ -7,7 +7,10 @@ pub use crate::router::Routed;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -143,6 +146,22 @@ struct Attempted {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttemptIndex(usize);
 
+/// Where routing notes which attempt of the call a request has become. A call may have several
+/// under way at once, so the last one need not be one's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    /// Creates the slot of an attempt that has not been routed.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+
+    pub(crate) fn fill(&self, index: AttemptIndex) {
+        self.0.store(index.0, Ordering::Relaxed);
+    }
+}
+
 impl Call {
     /// Creates the state of a call that has made no attempt.
     #[must_use]
@@ -197,11 +216,16 @@ impl Call {
         });
     }
 
-    /// Returns what became of the attempts from the given one on: the last one that was begun.
-    pub(crate) fn since(&self, first: usize) -> Option<(TargetId, Routed, Option<Verdict>)> {
+    /// Returns what became of an attempt.
+    pub(crate) fn attempt(&self, slot: &Slot) -> Option<(TargetId, Routed, Option<Verdict>)> {
+        let index = slot.0.load(Ordering::Relaxed);
         self.with(|state| {
-            let last = state.attempts.get(first..).and_then(<[_]>::last)?;
-            Some((last.target, last.routed.clone(), last.verdict.clone()))
+            let attempt = state.attempts.get(index)?;
+            Some((
+                attempt.target,
+                attempt.routed.clone(),
+                attempt.verdict.clone(),
+            ))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Tower middleware that routes LLM requests to the model most likely to succeed right now.
+#![doc = include_str!("../README.md")]
 
 pub mod classify;
 #[cfg(feature = "gateway")]

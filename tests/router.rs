@@ -1,5 +1,13 @@
 //! The router without HTTP: who may serve, who is picked, what is learned.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 use std::time::Duration;
 
 use tokio::time::Instant;

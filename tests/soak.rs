@@ -3,6 +3,14 @@
 //!
 //! `SOAK_CALLS` sets how many; the default is small enough for every test run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 use std::{pin::Pin, task, time::Duration};
 
 use bytes::Bytes;
@@ -11,7 +19,10 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::{task::JoinSet, time::sleep};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn, timeout::TimeoutLayer};
-use tower_outcome::{FailoverLayer, OutcomeRouter, OutcomeRoutingLayer, RequestBody, policy::Rng};
+use tower_outcome::{
+    FailoverLayer, OutcomeRouter, OutcomeRoutingLayer, RequestBody, policy::Rng,
+    router::TargetSnapshot,
+};
 
 const FAULTS: f64 = 0.3;
 const CONCURRENCY: usize = 64;
@@ -57,7 +68,7 @@ async fn every_pick_is_settled_exactly_once() {
 
     let snapshot = router.snapshot();
     let picks: u64 = snapshot.targets().map(|target| target.picks).sum();
-    let settled: u64 = snapshot.targets().map(|target| target.settled()).sum();
+    let settled: u64 = snapshot.targets().map(TargetSnapshot::settled).sum();
     println!("{calls} calls, {panics} panics, {picks} picks, {settled} settled");
     for target in snapshot.targets() {
         println!("{}: {:?}", target.name, target.outcomes);

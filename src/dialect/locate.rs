@@ -95,7 +95,7 @@ mod tests {
     fn the_last_model_wins_and_all_are_sites() {
         let located = read(r#"{"model":"a","x":[{"model":"n"}],"model":"b"}"#).unwrap();
         assert_eq!(located.model, "b");
-        assert_eq!(located.site, Site::Json(vec![9..12, 40..43]));
+        assert_eq!(located.site, Site::Json(vec![9..12, 41..44]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -16,12 +16,12 @@ use tower::Service;
 
 use super::{
     layer::FailoverLayer,
-    rules::{Repeat, processed, repeat},
+    rules::{Repeat, repeat},
 };
 use crate::{
     classify::{Class, Processed, Transport, Verdict},
     dialect,
-    hints::{Call, Candidates, Deadline, Strict},
+    hints::{Call, Candidates, Deadline, Slot, Strict},
     route::{Collected, Collector, RequestBody, inspect},
     router::{LONGEST_WAIT, Next, PickRequest, Reason},
 };
@@ -29,6 +29,8 @@ use crate::{
 /// Pauses before the same target is tried again: those of the official SDKs.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// Nobody pauses for longer: with a deadline beyond it, the answer is delivered before.
+const LONGEST_WORTH: Duration = Duration::from_secs(3600);
 /// Share of a pause that is random.
 const JITTER: f64 = 0.25;
 
@@ -72,8 +74,8 @@ struct Run {
     body: Option<(VecDeque<Bytes>, Option<HeaderMap>)>,
     call: Call,
     attempts: u32,
-    /// How many attempts the call had made when this one began.
-    before: usize,
+    /// The attempt that is under way.
+    slot: Slot,
     deadline: Option<Instant>,
 }
 
@@ -99,7 +101,7 @@ where
             .map(|deadline| deadline.0);
         let deadline = patience
             .or(layer.settings.deadline)
-            .map(|patience| now + patience);
+            .and_then(|patience| now.checked_add(patience));
         layer.budget.deposit(now);
         let limit = layer.router.max_body();
         let state = match inspect(&parts, &body.size_hint(), limit) {
@@ -120,7 +122,7 @@ where
             body: None,
             call,
             attempts: 0,
-            before: 0,
+            slot: Slot::new(),
             deadline,
         };
         Self {
@@ -229,6 +231,7 @@ impl Run {
             Collected::Whole {
                 chunks, trailers, ..
             } => {
+                self.parts.headers.remove(header::EXPECT);
                 self.body = Some((chunks, trailers));
                 return None;
             }
@@ -240,8 +243,9 @@ impl Run {
 
     fn begin<B: Body<Data = Bytes>>(&mut self) -> Request<RequestBody<B>> {
         self.attempts += 1;
-        self.before = self.call.attempts();
+        self.slot = Slot::new();
         let mut parts = self.parts.clone();
+        parts.extensions.insert(self.slot.clone());
         if let Some(deadline) = self.deadline {
             let now = self.layer.router.now();
             parts
@@ -261,14 +265,14 @@ impl Run {
         let Some((target, routed, verdict)) = self
             .body
             .as_ref()
-            .and_then(|_| self.call.since(self.before))
+            .and_then(|_| self.call.attempt(&self.slot))
         else {
             return After::Deliver;
         };
         let verdict = match (verdict, result) {
             // A layer between us and routing gave up on it.
             (Some(verdict), Err(error)) if verdict.class == Class::Abandoned => {
-                Some(given_up(error))
+                Some(Transport::of(error).into())
             }
             (verdict, _) => verdict,
         };
@@ -297,7 +301,7 @@ impl Run {
         }
         router
             .counters()
-            .repeated(processed(&verdict) != Processed::No);
+            .repeated(verdict.processed != Processed::No);
         match &after {
             After::Pause(pause) => tracing::debug!(
                 target = %routed.target(),
@@ -351,16 +355,11 @@ impl Run {
         let salt = self.call.attempts() as u64;
         let jitter = 1.0 - JITTER * self.layer.router.jitter(salt);
         let pause = doubled.min(LONGEST_PAUSE).mul_f64(jitter);
-        verdict.retry_after.map_or(pause, |asked| asked.max(pause))
+        // What a provider may ask for is not bounded, what is worth a pause is.
+        verdict
+            .retry_after
+            .map_or(pause, |asked| asked.clamp(pause, LONGEST_WORTH))
     }
-}
-
-/// Judges an attempt that a layer outside of routing ended.
-fn given_up<E: 'static>(error: &E) -> Verdict {
-    let transport = Transport::of(error);
-    let mut verdict = Verdict::new(transport.class());
-    verdict.transport = Some(transport);
-    verdict
 }
 
 /// Returns whether the provider says that repeating is pointless.

@@ -6,7 +6,7 @@ use tower::retry::Policy;
 use super::{
     budget::Budget,
     layer::FailoverLayer,
-    rules::{Repeat, processed, repeat},
+    rules::{Repeat, repeat},
 };
 use crate::{
     classify::{Class, Processed, Transport, Verdict},
@@ -70,12 +70,7 @@ impl<B: Clone, R, E: 'static> Policy<Request<B>, Response<R>, E> for RetryPolicy
         let verdict = call.and_then(Call::verdict);
         let verdict = match (verdict, &*result) {
             (Some(verdict), Err(_)) if verdict.class != Class::Abandoned => Some(verdict),
-            (_, Err(error)) => {
-                let transport = Transport::of(error);
-                let mut verdict = Verdict::new(transport.class());
-                verdict.transport = Some(transport);
-                Some(verdict)
-            }
+            (_, Err(error)) => Some(Transport::of(error).into()),
             (Some(verdict), Ok(_)) => Some(verdict),
             (None, Ok(_)) if call.is_some() => None,
             (None, Ok(response)) => by_status(response.status()),
@@ -91,7 +86,7 @@ impl<B: Clone, R, E: 'static> Policy<Request<B>, Response<R>, E> for RetryPolicy
         }
         self.router
             .counters()
-            .repeated(processed(&verdict) != Processed::No);
+            .repeated(verdict.processed != Processed::No);
         Some(future::ready(()))
     }
 

@@ -27,7 +27,7 @@ pub(super) enum Repeat {
 
 /// Says where an attempt that ended with this verdict may be repeated.
 pub(super) fn repeat(verdict: &Verdict, replay: Replay) -> Repeat {
-    if replay == Replay::Safe && processed(verdict) != Processed::No {
+    if replay == Replay::Safe && verdict.processed != Processed::No {
         return Repeat::Never;
     }
     match verdict.class {
@@ -39,21 +39,5 @@ pub(super) fn repeat(verdict: &Verdict, replay: Replay) -> Repeat {
         | Class::Truncated => Repeat::Anywhere,
         Class::QuotaExhausted | Class::ModelError | Class::AuthError => Repeat::Elsewhere,
         _ => Repeat::Never,
-    }
-}
-
-/// Says whether the provider may have worked on an attempt that ended with this verdict.
-pub(super) fn processed(verdict: &Verdict) -> Processed {
-    if let Some(transport) = verdict.transport {
-        return transport.processed();
-    }
-    match verdict.class {
-        Class::RateLimited
-        | Class::QuotaExhausted
-        | Class::AuthError
-        | Class::ModelError
-        | Class::ClientError => Processed::No,
-        Class::Success | Class::Degraded | Class::ContentFilter => Processed::Yes,
-        _ => Processed::Maybe,
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
     },
     dialect::{Dialect, sse::Observer},
-    hints::{AttemptIndex, Call},
+    hints::{AttemptIndex, Call, Slot},
     router::{Outcome, OutcomeRouter, Ticket},
 };
 
@@ -72,14 +72,16 @@ impl Attempt {
         router: &OutcomeRouter,
         ticket: Ticket,
         call: Option<&Call>,
+        slot: Option<&Slot>,
         uri: Uri,
         dialect: &'static dyn Dialect,
     ) -> Self {
         let call = call.map(|call| {
-            (
-                call.clone(),
-                call.begin(ticket.target_id(), ticket.routed().clone()),
-            )
+            let index = call.begin(ticket.target_id(), ticket.routed().clone());
+            if let Some(slot) = slot {
+                slot.fill(index);
+            }
+            (call.clone(), index)
         });
         Self {
             router: router.clone(),

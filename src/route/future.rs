@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     classify::Transport,
     dialect::{Dialect, Endpoint, Located, Unroutable},
-    hints::{Call, Candidates, Deadline, HoldBack, Risk, Session, Strict, Task},
+    hints::{Call, Candidates, Deadline, HoldBack, Risk, Session, Slot, Strict, Task},
     router::{
         LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Ticket,
         Unavailable,
@@ -97,8 +97,8 @@ struct Prepared<S> {
     located: Located,
     rules: PoolRules,
     patience: Duration,
-    /// Set at the first pick.
-    give_up: Option<Instant>,
+    /// When the first pick was.
+    since: Option<Instant>,
 }
 
 /// A request that is ready to go out.
@@ -339,7 +339,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
     fn finish(self, collected: Option<Collected<B>>, router: &OutcomeRouter) -> Sending<S, B> {
         let Self {
             handle,
-            parts,
+            mut parts,
             body,
             dialect,
             endpoint,
@@ -369,6 +369,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                 len,
                 trailers,
             } => {
+                parts.headers.remove(header::EXPECT);
                 let located = locate(dialect, endpoint, &parts, chunks.make_contiguous());
                 let located = located.and_then(|located| {
                     let rules = router.pool_rules(&located.model);
@@ -391,7 +392,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             located,
                             rules,
                             patience,
-                            give_up: None,
+                            since: None,
                         })
                     }
                     Err(why) => untouched(handle, parts, why, RequestBody::whole(chunks, trailers)),
@@ -411,7 +412,7 @@ fn locate(
         .uri
         .path_and_query()
         .map_or("", |target| target.as_str());
-    let content_type = parts.headers.get(http::header::CONTENT_TYPE);
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
     dialect
         .locate(endpoint, target, content_type, chunks)
@@ -454,10 +455,10 @@ impl<S> Prepared<S> {
             return self.send_off(router);
         }
         let now = router.now();
-        let give_up = *self.give_up.get_or_insert(now + self.patience);
+        let waited = now.saturating_duration_since(*self.since.get_or_insert(now));
         match self.pick(router, now) {
             Ok(ticket) => self.send(router, ticket),
-            Err(unavailable) => match self.wait(&unavailable, router, now, give_up) {
+            Err(unavailable) => match self.wait(&unavailable, router, waited) {
                 Some(wait) => match waiting.enter(self.len) {
                     Some(place) => Step::Wait {
                         prepared: self,
@@ -501,8 +502,7 @@ impl<S> Prepared<S> {
         &self,
         unavailable: &Unavailable,
         router: &OutcomeRouter,
-        now: Instant,
-        give_up: Instant,
+        waited: Duration,
     ) -> Option<Duration> {
         if self.rules.nobody_free != NobodyFree::Wait || !unavailable.is_nobody_free() {
             return None;
@@ -512,7 +512,7 @@ impl<S> Prepared<S> {
         let salt = std::ptr::from_ref(self) as u64;
         let spread = (wait / 10).clamp(Duration::from_millis(2), Duration::from_millis(250));
         let wait = wait + spread.mul_f64(router.jitter(salt));
-        (now + wait <= give_up).then_some(wait)
+        (waited + wait <= self.patience).then_some(wait)
     }
 
     fn send<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter, ticket: Ticket) -> Step<S, B> {
@@ -535,7 +535,15 @@ impl<S> Prepared<S> {
             routed.upstream().map(|upstream| &**upstream),
         );
         let uri = self.parts.uri.clone();
-        let attempt = Attempt::begin(router, ticket, call.as_ref(), uri, self.dialect);
+        let slot = self.parts.extensions.remove::<Slot>();
+        let attempt = Attempt::begin(
+            router,
+            ticket,
+            call.as_ref(),
+            slot.as_ref(),
+            uri,
+            self.dialect,
+        );
         self.into_step(Some((attempt, hold_back)))
     }
 

@@ -222,6 +222,7 @@ impl OutcomeRouter {
 
     /// Switches a pool. Returns whether there is a pool of this name. The models that were
     /// declared without a pool are in the pool `default`.
+    #[must_use = "it is false where there is no pool of this name"]
     pub fn set_mode(&self, pool: &str, mode: Mode) -> bool {
         let entry = self.inner.pools.iter().find(|entry| *entry.name == *pool);
         if let Some(entry) = entry {

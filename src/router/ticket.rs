@@ -144,6 +144,7 @@ impl Ticket {
     }
 
     /// Says how the attempt ended.
+    #[allow(clippy::needless_pass_by_value, reason = "an outcome is said once")]
     pub fn settle_at(mut self, outcome: Outcome, now: Instant) {
         self.finish(&outcome, now);
     }
