@@ -195,8 +195,8 @@ fn assemble_pool(
         });
     if pool.targets.is_empty() {
         let message = format!(
-            "pool {name:?} has no targets; expected targets = [{{ model = \"...\", upstream = \
-             \"...\" }}, ...]"
+            "pool {name:?} has no target; expected [[pool.target]] tables, each with a model and the \
+             name of an upstream"
         );
         return Err(Fault::at(&pool.name, message));
     }

@@ -4,25 +4,47 @@
 //! it is and what was expected there. Secrets stand in environment variables, which the file names.
 //!
 //! ```
+//! let source = r#"
+//! listen = "127.0.0.1:8080"        # the default
+//! deadline_ms = 30000              # a call without an answer by then begins no further attempt
+//! default_upstream = "openai"      # for what is no routable inference; without it, that is a 404
+//! pass_unknown_models = false      # send models that no pool serves to the default upstream
+//! state_endpoint = false           # serve GET /outcome/state, to everybody who can reach it
+//!
+//! [limits]
+//! max_body_bytes = 33554432        # of a request, decoded
+//!
+//! [[upstream]]
+//! name = "openai"
+//! base_url = "https://api.openai.com/v1"   # as an SDK takes it
+//! api_key_env = "OPENAI_API_KEY"           # the name of the variable, not the key
+//! dialect = "openai"               # or "anthropic"; without it, either
+//! connect_timeout_ms = 5000
+//! attempt_timeout_ms = 300000      # until the head of the answer
+//! idle_timeout_ms = 300000         # between two parts of its body
+//!
+//! [[pool]]
+//! name = "chat"                    # callers may name it as their model
+//! aliases = ["default"]            # and these, and the models of its targets
+//! mode = "route"                   # or "observe", or "off"
+//! nobody_free = "wait"             # or "answer" with a 429 at once, or use the "least_bad"
+//!
+//! [[pool.target]]                  # in order of preference
+//! model = "gpt-4o"
+//! upstream = "openai"
+//!
+//! [[pool.target]]
+//! model = "gpt-4o-mini"
+//! upstream = "openai"
+//! name = "mini"                    # the model, unless given
+//! quota_group = "small models"     # for targets that share a limit of the provider
+//! "#;
 //! use tower_outcome::config::Config;
 //!
-//! let config = Config::parse(
-//!     "outcome.toml",
-//!     r#"
-//!     [[upstream]]
-//!     name = "openai"
-//!     base_url = "https://api.openai.com/v1"
-//!     api_key_env = "OPENAI_API_KEY"
-//!
-//!     [[pool]]
-//!     name = "chat"
-//!     targets = [
-//!         { model = "gpt-4o", upstream = "openai" },
-//!         { model = "gpt-4o-mini", upstream = "openai" },
-//!     ]
-//!     "#,
-//!     |variable| (variable == "OPENAI_API_KEY").then(|| "secret".to_owned()),
-//! )?;
+//! // `Config::load` reads a file and the environment.
+//! let config = Config::parse("gateway.toml", source, |variable| {
+//!     (variable == "OPENAI_API_KEY").then(|| "secret".to_owned())
+//! })?;
 //! assert!(config.router().knows("gpt-4o"));
 //! # Ok::<(), tower_outcome::config::ConfigError>(())
 //! ```

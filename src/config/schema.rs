@@ -7,7 +7,6 @@ use toml::Spanned;
 pub(super) struct File {
     pub(super) listen: Option<Spanned<String>>,
     pub(super) deadline_ms: Option<Spanned<u64>>,
-    #[serde(default)]
     pub(super) pass_unknown_models: Option<Spanned<bool>>,
     pub(super) default_upstream: Option<Spanned<String>>,
     #[serde(default)]
@@ -56,7 +55,7 @@ pub(super) struct Pool {
     pub(super) mode: Mode,
     #[serde(default)]
     pub(super) nobody_free: NobodyFree,
-    #[serde(default)]
+    #[serde(default, rename = "target", alias = "targets")]
     pub(super) targets: Vec<Target>,
 }
 

@@ -27,6 +27,30 @@ fn parse(source: &str) -> Result<Config, ConfigError> {
     })
 }
 
+#[test]
+fn targets_can_be_tables_of_their_own() {
+    let source = "
+        [[upstream]]
+        name = 'a'
+        base_url = 'http://a'
+        [[pool]]
+        name = 'chat'
+        [[pool.target]]
+        model = 'one'
+        upstream = 'a'
+        [[pool.target]]
+        model = 'two'
+        upstream = 'a'";
+    let config = parse(source).unwrap();
+    assert_eq!(config.router().snapshot().targets().count(), 2);
+    let error = parse("[[pool]]\nname = 'chat'").unwrap_err().to_string();
+    assert!(
+        error
+            .starts_with("outcome.toml:2:8: pool \"chat\" has no target; expected [[pool.target]]"),
+        "{error}"
+    );
+}
+
 /// The error that a change to the good file makes.
 fn error(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "{from}");

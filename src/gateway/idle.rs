@@ -14,7 +14,7 @@ pin_project! {
     /// A body that fails when it is waited for too long between two frames. A consumer that is
     /// slow itself does not count.
     #[derive(Debug)]
-    pub struct IdleBody<B> {
+    pub(super) struct IdleBody<B> {
         #[pin]
         inner: B,
         idle: Duration,

@@ -44,7 +44,7 @@ const STREAMS: u32 = 200;
 /// under way, for up to 30 seconds.
 ///
 /// Requests that two servers in a row might read differently are refused: with a missing, doubled
-/// or foreign host, or with two lengths.
+/// or foreign host, or with lengths that differ.
 ///
 /// # Errors
 ///

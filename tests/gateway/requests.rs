@@ -215,6 +215,35 @@ async fn f21_requests_that_can_be_read_in_two_ways_are_refused() {
 }
 
 #[tokio::test]
+async fn f21_nothing_is_smuggled_behind_a_second_length() {
+    let provider = Raw::json(200, OK).await;
+    let (address, _) = gateway(&[&provider]).await;
+    let body = ask("first");
+    let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let smuggled = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+    let length = format!("content-length: {}\r\n", chunked.len() + smuggled.len());
+    let encoding = "transfer-encoding: chunked\r\n";
+    for lengths in [format!("{length}{encoding}"), format!("{encoding}{length}")] {
+        let request = format!(
+            "POST {CHAT} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{lengths}\r\n\
+             {chunked}{smuggled}"
+        );
+        // Read to the end: the connection is closed after the one answer.
+        let answer = raw(address, request).await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        let seen = provider.seen().pop().unwrap();
+        assert!(
+            seen.contains(&format!("content-length: {}\r\n", body.len())),
+            "{seen}"
+        );
+        assert!(
+            !seen.contains("transfer-encoding") && seen.ends_with(&body),
+            "{seen}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn f21_headers_that_are_no_text_are_harmless() {
     let provider = Raw::json(200, OK).await;
     let (address, _) = gateway(&[&provider]).await;
