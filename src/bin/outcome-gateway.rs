@@ -97,7 +97,7 @@ fn check(file: PathBuf) -> Result<(), Box<dyn Error>> {
     let pools = config.router().snapshot().pools;
     for pool in pools {
         let targets: Vec<_> = pool.targets.iter().map(|target| &*target.name).collect();
-        say(&format!("pool {}: {}", pool.name, targets.join(", ")));
+        tell(&format!("pool {}: {}", pool.name, targets.join(", ")));
     }
     Ok(())
 }
@@ -129,6 +129,11 @@ fn log() {
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .init();
+}
+
+#[allow(clippy::print_stdout, reason = "a command answers its user")]
+fn tell(text: &str) {
+    println!("{text}");
 }
 
 #[allow(clippy::print_stderr, reason = "a command speaks to its user")]

@@ -2,16 +2,17 @@ use std::{collections::HashSet, net::SocketAddr, ops::Range, time::Duration};
 
 use toml::Spanned;
 
-use super::{Config, Timeouts, schema, suggest::suggest};
+use super::{
+    Config, DEADLINE, Timeouts, schema,
+    upstream::{NamedUpstream, find, named_upstream},
+};
 use crate::{
-    dialect::{self, Dialect},
-    router::{BuildError, Credential, Mode, NobodyFree, OutcomeRouter, Pool, Target, Upstream},
+    dialect,
+    router::{BuildError, Mode, NobodyFree, OutcomeRouter, Pool, Target, Upstream},
 };
 
 const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
-/// A call that has no answer by then begins no further attempt.
-const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_BODY: u64 = 32 * 1024 * 1024;
 /// A day: nothing here should wait longer.
 const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
@@ -23,7 +24,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn at<T>(place: &Spanned<T>, message: impl Into<String>) -> Self {
+    pub(super) fn at<T>(place: &Spanned<T>, message: impl Into<String>) -> Self {
         Self {
             span: place.span(),
             message: message.into(),
@@ -36,12 +37,6 @@ impl Fault {
             message: message.into(),
         }
     }
-}
-
-struct NamedUpstream {
-    name: String,
-    upstream: Upstream,
-    timeouts: Timeouts,
 }
 
 pub(super) fn assemble(
@@ -110,69 +105,6 @@ pub(super) fn assemble(
         timeouts,
         warnings,
     })
-}
-
-fn named_upstream(
-    upstream: schema::Upstream,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<NamedUpstream, Fault> {
-    let defaults = Timeouts::default();
-    let timeout = |written: Option<&Spanned<u64>>, default| written.map_or(Ok(default), millis);
-    let timeouts = Timeouts {
-        connect: timeout(upstream.connect_timeout_ms.as_ref(), defaults.connect)?,
-        attempt: timeout(upstream.attempt_timeout_ms.as_ref(), defaults.attempt)?,
-        idle: timeout(upstream.idle_timeout_ms.as_ref(), defaults.idle)?,
-    };
-    let mut built = base_url(&upstream.base_url)?;
-    if let Some(dialect) = upstream.dialect {
-        built = built.dialect(match dialect {
-            schema::Dialect::OpenAi => &dialect::OpenAi as &'static dyn Dialect,
-            schema::Dialect::Anthropic => &dialect::Anthropic,
-        });
-    }
-    if let Some(name) = &upstream.api_key_env {
-        built = built.credential(credential(name, variable)?);
-    }
-    Ok(NamedUpstream {
-        name: upstream.name.into_inner(),
-        upstream: built,
-        timeouts,
-    })
-}
-
-fn base_url(written: &Spanned<String>) -> Result<Upstream, Fault> {
-    let expected = "expected a URL such as \"https://api.openai.com/v1\"";
-    let text = written.get_ref();
-    // What stands there may be a secret, and is not repeated.
-    if text.contains(['@', '?', '#']) {
-        let message = format!(
-            "base_url must hold no user name, password, query or fragment; {expected}, and \
-             api_key_env for the key"
-        );
-        return Err(Fault::at(written, message));
-    }
-    Upstream::new(text)
-        .map_err(|error| Fault::at(written, format!("base_url: {error}; {expected}")))
-}
-
-fn credential(
-    name: &Spanned<String>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Credential, Fault> {
-    let text = name.get_ref();
-    let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let looks_like_a_name = text.contains('_') && text.chars().all(allowed);
-    // Somebody may have put the key itself here: repeat nothing that does not look like a name.
-    let shown = if looks_like_a_name { text } else { "it names" };
-    let Some(secret) = variable(text) else {
-        let message = format!(
-            "api_key_env: the environment variable {shown} is not set; expected the name of the \
-             variable that holds the key, such as \"OPENAI_API_KEY\""
-        );
-        return Err(Fault::at(name, message));
-    };
-    Credential::new(secret.trim())
-        .map_err(|error| Fault::at(name, format!("api_key_env: variable {shown}: {error}")))
 }
 
 fn assemble_pool(
@@ -265,26 +197,6 @@ fn warn(pool: &str, targets: usize, speakers: &[usize], warnings: &mut Vec<Strin
     }
 }
 
-fn find<'a>(
-    upstreams: &'a [NamedUpstream],
-    name: &Spanned<String>,
-) -> Result<&'a NamedUpstream, Fault> {
-    let text = name.get_ref();
-    if let Some(found) = upstreams.iter().find(|upstream| upstream.name == *text) {
-        return Ok(found);
-    }
-    let names = upstreams.iter().map(|upstream| upstream.name.as_str());
-    let advice = match suggest(text, names.clone()) {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None if upstreams.is_empty() => "there is no [[upstream]]".to_owned(),
-        None => format!("expected one of {:?}", names.collect::<Vec<_>>()),
-    };
-    Err(Fault::at(
-        name,
-        format!("there is no upstream named {text:?}; {advice}"),
-    ))
-}
-
 fn listen(written: Option<&Spanned<String>>) -> Result<SocketAddr, Fault> {
     let Some(written) = written else {
         return Ok(LISTEN);
@@ -306,7 +218,7 @@ fn at_least_one(written: &Spanned<u64>) -> Result<&u64, Fault> {
     }
 }
 
-fn millis(written: &Spanned<u64>) -> Result<Duration, Fault> {
+pub(super) fn millis(written: &Spanned<u64>) -> Result<Duration, Fault> {
     let number = *at_least_one(written)?;
     if number > LONGEST_MS {
         let message = format!("expected at most {LONGEST_MS} milliseconds, a day");

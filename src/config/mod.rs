@@ -53,11 +53,16 @@ mod assemble;
 mod error;
 mod schema;
 mod suggest;
+mod upstream;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use self::error::ConfigError;
 use crate::router::{OutcomeRouter, Upstream};
+
+/// A call that has no answer by then begins no further attempt: half of what the most patient
+/// proxies in front allow for.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a configuration file says, checked.
 #[derive(Debug)]

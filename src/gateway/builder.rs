@@ -5,14 +5,11 @@ use tower::ServiceBuilder;
 
 use super::{admit::Rules, service::Gateway, upstreams::Upstreams};
 use crate::{
-    config::{Config, Timeouts},
+    config::{Config, DEADLINE, Timeouts},
     failover::FailoverLayer,
     route::OutcomeRoutingLayer,
     router::{BuildError, OutcomeRouter, Upstream},
 };
-
-/// A call that has no answer by then begins no further attempt.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Builds a [`Gateway`].
 #[derive(Debug)]

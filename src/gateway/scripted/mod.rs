@@ -16,6 +16,8 @@
 //! # }
 //! ```
 
+mod answer;
+
 use std::{
     collections::VecDeque,
     convert::Infallible,
@@ -27,10 +29,8 @@ use std::{
 };
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use serde::Deserialize;
-use serde_json::json;
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -38,13 +38,13 @@ use tokio::{
 };
 use tower::service_fn;
 
+use self::answer::{completion, refusal};
 use super::server::serve;
 
 /// Enough for a demonstration of hours.
 const REMEMBERED: usize = 65_536;
 /// A scripted provider is asked for little.
 const MAX_BODY: usize = 1024 * 1024;
-const WORDS: [&str; 4] = ["A ", "scripted ", "answer", "."];
 
 /// What a [`Scripted`] provider does.
 #[derive(Clone, Debug, Default)]
@@ -226,7 +226,7 @@ impl Provider {
             }
             None => {
                 sleep(self.latency(now)).await;
-                completion(&asked)
+                completion(&asked.model, asked.stream)
             }
         };
         response.headers_mut().extend(limits);
@@ -291,63 +291,4 @@ impl Provider {
         }
         state.calls.push_back(call);
     }
-}
-
-fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Body> {
-    let body = json!({ "error": { "message": message, "type": "requests", "code": code } });
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
-}
-
-fn completion(asked: &Asked) -> Response<Body> {
-    let (body, content_type) = if asked.stream {
-        (events(&asked.model).into(), "text/event-stream")
-    } else {
-        let body = json!({
-            "id": "chatcmpl-scripted",
-            "object": "chat.completion",
-            "created": 0,
-            "model": asked.model,
-            "choices": [{
-                "index": 0,
-                "message": { "role": "assistant", "content": WORDS.concat() },
-                "finish_reason": "stop",
-            }],
-            "usage": { "prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13 },
-        });
-        (Body::from(body.to_string()), "application/json")
-    };
-    let mut response = Response::new(body);
-    let content_type = HeaderValue::from_static(content_type);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
-    response
-}
-
-fn events(model: &str) -> Bytes {
-    let event = |delta: serde_json::Value, finish: Option<&str>| {
-        let chunk = json!({
-            "id": "chatcmpl-scripted",
-            "object": "chat.completion.chunk",
-            "created": 0,
-            "model": model,
-            "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }],
-        });
-        format!("data: {chunk}\n\n")
-    };
-    let words = WORDS
-        .iter()
-        .map(|word| event(json!({ "content": word }), None));
-    std::iter::once(event(json!({ "role": "assistant", "content": "" }), None))
-        .chain(words)
-        .chain([
-            event(json!({}), Some("stop")),
-            "data: [DONE]\n\n".to_owned(),
-        ])
-        .collect::<String>()
-        .into()
 }
