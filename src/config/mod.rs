@@ -60,8 +60,8 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 pub use self::error::ConfigError;
 use crate::router::{OutcomeRouter, Upstream};
 
-/// A call that has no answer by then begins no further attempt: half of what the most patient
-/// proxies in front allow for.
+/// A call that has no answer by then begins no further attempt: half of the minute after
+/// which proxies in front commonly give up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a configuration file says, checked.
