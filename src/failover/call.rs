@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use http::Request;
 use tower::{Layer, Service};
 
-use crate::hints::Call;
+use crate::hints::{Call, Mark};
 
 /// Lets the attempts of one call know of each other.
 ///
@@ -70,7 +70,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        request.extensions_mut().get_or_insert_default::<Call>();
+        let extensions = request.extensions_mut();
+        extensions.get_or_insert_default::<Call>();
+        extensions.insert(Mark::new());
         self.inner.call(request)
     }
 }

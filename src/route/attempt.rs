@@ -15,7 +15,7 @@ use crate::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
     },
     dialect::{Dialect, sse::Observer},
-    hints::{AttemptIndex, Call},
+    hints::{AttemptIndex, Call, Mark},
     router::{Outcome, OutcomeRouter, Ticket},
 };
 
@@ -71,15 +71,16 @@ impl Attempt {
     pub(super) fn begin(
         router: &OutcomeRouter,
         ticket: Ticket,
-        call: Option<&Call>,
+        call: Option<(Call, Option<Mark>)>,
         uri: Uri,
         dialect: &'static dyn Dialect,
     ) -> Self {
-        let call = call.map(|call| {
-            (
-                call.clone(),
-                call.begin(ticket.target_id(), ticket.routed().clone()),
-            )
+        let call = call.map(|(call, mark)| {
+            let index = call.begin(ticket.target_id(), ticket.routed().clone());
+            if let Some(mark) = mark {
+                mark.set(index);
+            }
+            (call, index)
         });
         Self {
             router: router.clone(),

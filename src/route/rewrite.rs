@@ -40,10 +40,11 @@ pub(super) fn rename(
     located: &Located,
     model: &str,
 ) -> VecDeque<Bytes> {
-    if located.model == model {
-        return chunks;
-    }
+    let same = located.model == model;
     match &located.site {
+        // Of several, servers differ in which one they read.
+        Site::Json(ranges) if same && ranges.len() == 1 => chunks,
+        Site::Path(_) if same => chunks,
         Site::Json(ranges) => {
             json::splice(chunks.make_contiguous(), ranges, &json::escape(model)).chunks
         }
@@ -58,7 +59,6 @@ pub(super) fn rename(
 
 /// Makes the framing headers of a collected body true.
 pub(super) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
-    headers.remove(header::EXPECT);
     if trailers {
         // HTTP/1 drops trailers beside a Content-Length: it stays chunked.
         headers.remove(header::CONTENT_LENGTH);
