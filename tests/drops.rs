@@ -10,8 +10,7 @@ use tokio::time::timeout;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, retry::RetryLayer, timeout::TimeoutLayer};
 use tower_outcome::{
     Call, CallLayer, Class, FailoverLayer, OutcomeRouter, OutcomeRouting, OutcomeRoutingLayer,
-    ResponseBody, RetryPolicy,
-    failover::Failover,
+    ResponseBody, RetryPolicy, failover::Failover,
 };
 
 use self::support::*;
@@ -26,7 +25,9 @@ fn stack(router: &OutcomeRouter, provider: &Provider) -> Stack {
 }
 
 /// A provider that answers every request so, and a router for it.
-fn scripted<R: Into<Reply>>(mut reply: impl FnMut() -> R + Send + 'static) -> (OutcomeRouter, Provider) {
+fn scripted<R: Into<Reply>>(
+    mut reply: impl FnMut() -> R + Send + 'static,
+) -> (OutcomeRouter, Provider) {
     (three(), Provider::new(move |_, _| reply()))
 }
 
@@ -100,9 +101,18 @@ async fn cancelled_while_collecting_or_waiting_it_is_no_attempt() {
 async fn cancelled_while_holding_it_is_what_its_head_said() {
     for (reply, class) in [
         (stream([event(ROLE), Step::Hang]), "abandoned"),
-        (status(503, &[]).map(|_| Frames::new([Step::Hang])), "overloaded"),
-        (json("").map(|_| Frames::new([Step::data("{"), Step::Hang])), "abandoned"),
-        (status(429, &[]).map(|_| Frames::new([Step::Hang])), "rate_limited"),
+        (
+            status(503, &[]).map(|_| Frames::new([Step::Hang])),
+            "overloaded",
+        ),
+        (
+            json("").map(|_| Frames::new([Step::data("{"), Step::Hang])),
+            "abandoned",
+        ),
+        (
+            status(429, &[]).map(|_| Frames::new([Step::Hang])),
+            "rate_limited",
+        ),
     ] {
         let mut reply = Some(reply);
         let (router, provider) = scripted(move || reply.take().unwrap());
@@ -228,9 +238,8 @@ async fn a_panic_of_the_inner_service_is_one_outcome() {
         assert_account(&router, &[("abandoned", 1)]);
         assert_verdict(&call, 1, Class::Abandoned);
     }
-    let (router, provider) = scripted(|| {
-        status(500, &[]).map(|_| Frames::new([Step::data("{"), Step::Panic]))
-    });
+    let (router, provider) =
+        scripted(|| status(500, &[]).map(|_| Frames::new([Step::data("{"), Step::Panic])));
     panics(stack(&router, &provider), chat("a")).await;
     assert_account(&router, &[("server_error", 1)]);
 }
@@ -247,7 +256,10 @@ async fn a_panic_of_the_callers_body_is_no_attempt() {
 async fn an_error_carries_who_failed_and_how() {
     let (router, provider) = scripted(|| Reply::Error("connection reset".into()));
     let (request, call) = called();
-    let error = stack(&router, &provider).oneshot(request).await.unwrap_err();
+    let error = stack(&router, &provider)
+        .oneshot(request)
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "connection reset");
     assert_verdict(&call, 3, Class::ServerError);
     assert_eq!(call.last().unwrap().target(), "c");
