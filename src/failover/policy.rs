@@ -20,8 +20,9 @@ use crate::{
 ///
 /// For those who stack `tower::retry::RetryLayer` over routing themselves. The request must be
 /// `Clone`. Put a [`CallLayer`](crate::CallLayer) above the retry layer: without it the policy
-/// sees only statuses, and routing does not know what was tried. It repeats at once; where that
-/// would hit the same target, [`FailoverLayer`] would pause.
+/// sees only statuses, and routing does not know what was tried; under a hedge put one below the
+/// hedge, too, so that each branch looks at its own attempts. It repeats at once; where that would
+/// hit the same target, [`FailoverLayer`] would pause.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
     router: OutcomeRouter,
