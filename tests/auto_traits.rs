@@ -1,5 +1,7 @@
 //! What can be sent, shared, moved, cloned and shown, and with which bounds it compiles.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::{
     cell::Cell,
     marker::PhantomPinned,
@@ -145,7 +147,7 @@ where
 }
 
 fn router() -> OutcomeRouter {
-    OutcomeRouter::builder().model("a").build().expect("a name")
+    OutcomeRouter::builder().model("a").build().unwrap()
 }
 
 #[tokio::test]

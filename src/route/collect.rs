@@ -9,11 +9,18 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
 
+/// Chunks shorter than this are crumbs. So many of them in a row are joined: a handle to a chunk
+/// takes more than a crumb does, and what is held would be many times what the limit says.
+const CRUMB: usize = 256;
+const CRUMBS: usize = 64;
+
 /// Collects a body, bounded, its chunks kept as they are.
 pub(crate) struct Collector<B: Body> {
     body: Pin<Box<B>>,
     chunks: VecDeque<Bytes>,
     len: usize,
+    /// How many of the last chunks are crumbs.
+    crumbs: usize,
     limit: usize,
     trailers: Option<HeaderMap>,
 }
@@ -44,6 +51,7 @@ impl<B: Body<Data = Bytes>> Collector<B> {
             body: Box::pin(body),
             chunks: VecDeque::new(),
             len: 0,
+            crumbs: 0,
             limit,
             trailers: None,
         }
@@ -67,9 +75,7 @@ impl<B: Body<Data = Bytes>> Collector<B> {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
                         self.len = self.len.saturating_add(data.len());
-                        if !data.is_empty() {
-                            self.chunks.push_back(data);
-                        }
+                        self.keep(data);
                         if self.len > self.limit {
                             return Poll::Ready(Err(Spent));
                         }
@@ -81,6 +87,24 @@ impl<B: Body<Data = Bytes>> Collector<B> {
                     }
                 },
             }
+        }
+    }
+
+    fn keep(&mut self, data: Bytes) {
+        if data.is_empty() {
+            return;
+        }
+        self.crumbs = if data.len() < CRUMB {
+            self.crumbs + 1
+        } else {
+            0
+        };
+        self.chunks.push_back(data);
+        if self.crumbs == CRUMBS {
+            self.crumbs = 0;
+            let first = self.chunks.len().saturating_sub(CRUMBS);
+            let joined: Vec<u8> = self.chunks.drain(first..).flatten().collect();
+            self.chunks.push_back(joined.into());
         }
     }
 

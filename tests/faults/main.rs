@@ -1,6 +1,11 @@
 //! The faults of the list that show in the layers alone, by their numbers.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

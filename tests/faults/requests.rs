@@ -1,9 +1,16 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
 use http::Request;
+use http_body::{Body, Frame};
 use proptest::prelude::*;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_outcome::{
-    FailoverLayer, Outcome, OutcomeRouter, OutcomeRoutingLayer, PickRequest, Pool, Verdict,
-    router::Passed,
+    FailoverLayer, Outcome, OutcomeRouter, OutcomeRoutingLayer, PickRequest, Pool, RequestBody,
+    Verdict, router::Passed,
 };
 
 use crate::support::*;
@@ -157,6 +164,42 @@ async fn f17_a_body_over_the_limit_streams_on_unrewritten() {
             assert_eq!(seen.exact, Some(5000));
         }
     }
+}
+
+/// A body that comes a byte at a time.
+struct Crumbs {
+    left: usize,
+}
+
+impl Body for Crumbs {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let left = self.left.checked_sub(1);
+        self.left = left.unwrap_or(0);
+        Poll::Ready(left.map(|_| Ok(Frame::data(Bytes::from_static(b" ")))))
+    }
+}
+
+#[test]
+fn f17_a_body_in_crumbs_costs_little_more_than_its_bytes() {
+    const LEN: usize = 512 * 1024;
+    let router = three();
+    let inner = service_fn(|request: Request<RequestBody<Crumbs>>| async {
+        let (body, _) = read(request.into_body()).await;
+        assert_eq!(body.len(), LEN);
+        Ok::<_, BoxError>(good())
+    });
+    let service = OutcomeRoutingLayer::new(router).layer(inner);
+    let cost = allocation_counter::measure(|| {
+        let request = upload(CHAT, Crumbs { left: LEN });
+        assert!(block_on(service.oneshot(request)).is_ok());
+    });
+    assert!(cost.bytes_max < 5 * LEN as u64, "{cost:?}");
 }
 
 #[tokio::test]

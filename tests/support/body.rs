@@ -67,7 +67,7 @@ impl Frames {
     }
 
     pub fn of(chunks: impl IntoIterator<Item: Into<Bytes>>) -> Self {
-        Self::new(chunks.into_iter().map(|chunk| Step::data(chunk)))
+        Self::new(chunks.into_iter().map(Step::data))
     }
 
     pub fn empty() -> Self {
