@@ -143,22 +143,28 @@ struct Attempted {
 }
 
 /// Names an attempt within its call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptIndex(usize);
 
-/// Where routing notes which attempt of the call a request has become. A call may have several
-/// under way at once, so the last one need not be one's own.
+/// Where routing notes which attempt it made of a request: under a hedge, attempts of one call run
+/// side by side, and the last one need not be one's own. Clones share.
 #[derive(Clone, Debug)]
-pub(crate) struct Slot(Arc<AtomicUsize>);
+pub(crate) struct Mark(Arc<AtomicUsize>);
 
-impl Slot {
-    /// Creates the slot of an attempt that has not been routed.
+impl Mark {
+    const NONE: usize = usize::MAX;
+
     pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+        Self(Arc::new(AtomicUsize::new(Self::NONE)))
     }
 
-    pub(crate) fn fill(&self, index: AttemptIndex) {
-        self.0.store(index.0, Ordering::Relaxed);
+    pub(crate) fn set(&self, index: AttemptIndex) {
+        self.0.store(index.0, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Option<AttemptIndex> {
+        let index = self.0.load(Ordering::Acquire);
+        (index != Self::NONE).then_some(AttemptIndex(index))
     }
 }
 
@@ -217,16 +223,22 @@ impl Call {
     }
 
     /// Returns what became of an attempt.
-    pub(crate) fn attempt(&self, slot: &Slot) -> Option<(TargetId, Routed, Option<Verdict>)> {
-        let index = slot.0.load(Ordering::Relaxed);
+    pub(crate) fn attempt(
+        &self,
+        index: AttemptIndex,
+    ) -> Option<(TargetId, Routed, Option<Verdict>)> {
         self.with(|state| {
-            let attempt = state.attempts.get(index)?;
+            let attempt = state.attempts.get(index.0)?;
             Some((
                 attempt.target,
                 attempt.routed.clone(),
                 attempt.verdict.clone(),
             ))
         })
+    }
+
+    pub(crate) fn last_attempt(&self) -> Option<AttemptIndex> {
+        self.attempts().checked_sub(1).map(AttemptIndex)
     }
 
     pub(crate) fn note_side_effects(&self) {

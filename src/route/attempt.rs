@@ -15,7 +15,7 @@ use crate::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
     },
     dialect::{Dialect, sse::Observer},
-    hints::{AttemptIndex, Call, Slot},
+    hints::{AttemptIndex, Call, Mark},
     router::{Outcome, OutcomeRouter, Ticket},
 };
 
@@ -71,17 +71,16 @@ impl Attempt {
     pub(super) fn begin(
         router: &OutcomeRouter,
         ticket: Ticket,
-        call: Option<&Call>,
-        slot: Option<&Slot>,
+        call: Option<(Call, Option<Mark>)>,
         uri: Uri,
         dialect: &'static dyn Dialect,
     ) -> Self {
-        let call = call.map(|call| {
+        let call = call.map(|(call, mark)| {
             let index = call.begin(ticket.target_id(), ticket.routed().clone());
-            if let Some(slot) = slot {
-                slot.fill(index);
+            if let Some(mark) = mark {
+                mark.set(index);
             }
-            (call.clone(), index)
+            (call, index)
         });
         Self {
             router: router.clone(),

@@ -9,10 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header, request::Parts};
+use http::{HeaderMap, Request, Response, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
 use super::{
@@ -28,10 +28,10 @@ use super::{
 use crate::{
     classify::Transport,
     dialect::{Dialect, Endpoint, Located, Unroutable},
-    hints::{Call, Candidates, Deadline, HoldBack, Risk, Session, Slot, Strict, Task},
+    hints::{Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Strict, Task},
     router::{
-        LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Ticket,
-        Unavailable,
+        LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
+        Ticket, Unavailable, after,
     },
 };
 
@@ -97,8 +97,8 @@ struct Prepared<S> {
     located: Located,
     rules: PoolRules,
     patience: Duration,
-    /// When the first pick was.
-    since: Option<Instant>,
+    /// Set at the first pick.
+    give_up: Option<Instant>,
 }
 
 /// A request that is ready to go out.
@@ -248,7 +248,7 @@ where
                             prepared.handle.give_back();
                             State::Waiting {
                                 prepared: Some(prepared),
-                                sleep: Box::pin(sleep_until(this.router.now() + wait)),
+                                sleep: Box::pin(sleep(wait)),
                                 place: Some(place),
                             }
                         }
@@ -344,6 +344,8 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
             dialect,
             endpoint,
         } = self;
+        // The caller was told to go on when its body was asked for.
+        parts.headers.remove(http::header::EXPECT);
         let untouched = |handle, parts, why, body| {
             router.counters().passed(why);
             Sending::Untouched {
@@ -369,7 +371,6 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                 len,
                 trailers,
             } => {
-                parts.headers.remove(header::EXPECT);
                 let located = locate(dialect, endpoint, &parts, chunks.make_contiguous());
                 let located = located.and_then(|located| {
                     let rules = router.pool_rules(&located.model);
@@ -392,7 +393,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             located,
                             rules,
                             patience,
-                            since: None,
+                            give_up: None,
                         })
                     }
                     Err(why) => untouched(handle, parts, why, RequestBody::whole(chunks, trailers)),
@@ -412,7 +413,7 @@ fn locate(
         .uri
         .path_and_query()
         .map_or("", |target| target.as_str());
-    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let content_type = parts.headers.get(http::header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
     dialect
         .locate(endpoint, target, content_type, chunks)
@@ -455,10 +456,10 @@ impl<S> Prepared<S> {
             return self.send_off(router);
         }
         let now = router.now();
-        let waited = now.saturating_duration_since(*self.since.get_or_insert(now));
+        let give_up = *self.give_up.get_or_insert(after(now, self.patience));
         match self.pick(router, now) {
             Ok(ticket) => self.send(router, ticket),
-            Err(unavailable) => match self.wait(&unavailable, router, waited) {
+            Err(unavailable) => match self.wait(&unavailable, router, now, give_up) {
                 Some(wait) => match waiting.enter(self.len) {
                     Some(place) => Step::Wait {
                         prepared: self,
@@ -502,7 +503,8 @@ impl<S> Prepared<S> {
         &self,
         unavailable: &Unavailable,
         router: &OutcomeRouter,
-        waited: Duration,
+        now: Instant,
+        give_up: Instant,
     ) -> Option<Duration> {
         if self.rules.nobody_free != NobodyFree::Wait || !unavailable.is_nobody_free() {
             return None;
@@ -512,7 +514,7 @@ impl<S> Prepared<S> {
         let salt = std::ptr::from_ref(self) as u64;
         let spread = (wait / 10).clamp(Duration::from_millis(2), Duration::from_millis(250));
         let wait = wait + spread.mul_f64(router.jitter(salt));
-        (waited + wait <= self.patience).then_some(wait)
+        (now + wait <= give_up).then_some(wait)
     }
 
     fn send<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter, ticket: Ticket) -> Step<S, B> {
@@ -529,18 +531,22 @@ impl<S> Prepared<S> {
         let hold_back = self.parts.extensions.get::<HoldBack>();
         let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);
         let call = call.cloned();
+        let mark = self.parts.extensions.remove::<Mark>();
         let routed = ticket.routed();
-        self.rewrite(
-            routed.model(),
-            routed.upstream().map(|upstream| &**upstream),
-        );
+        let observed = *routed.reason() == Reason::Observed
+            && routed.upstream().is_none()
+            && routed.model() == self.located.model;
+        if !observed {
+            self.rewrite(
+                routed.model(),
+                routed.upstream().map(|upstream| &**upstream),
+            );
+        }
         let uri = self.parts.uri.clone();
-        let slot = self.parts.extensions.remove::<Slot>();
         let attempt = Attempt::begin(
             router,
             ticket,
-            call.as_ref(),
-            slot.as_ref(),
+            call.map(|call| (call, mark)),
             uri,
             self.dialect,
         );

@@ -40,10 +40,11 @@ pub(super) fn rename(
     located: &Located,
     model: &str,
 ) -> VecDeque<Bytes> {
-    if located.model == model {
-        return chunks;
-    }
+    let same = located.model == model;
     match &located.site {
+        // Of several, servers differ in which one they read.
+        Site::Json(ranges) if same && ranges.len() == 1 => chunks,
+        Site::Path(_) if same => chunks,
         Site::Json(ranges) => {
             json::splice(chunks.make_contiguous(), ranges, &json::escape(model)).chunks
         }

@@ -339,18 +339,9 @@ impl OutcomeRouter {
             .explain(request, number, now)
             .ok()
             .and_then(|decision| decision.target().map(Arc::from));
-        let ticket = self.ticket(
-            request,
-            name,
-            target,
-            Reason::Observed,
-            number,
-            now,
-            |group| {
-                group.capacity.take(request.tokens as f64, now);
-                Some(())
-            },
-        );
+        let ticket = self.ticket(request, name, target, Reason::Observed, number, now, |_| {
+            Some(())
+        });
         ticket
             .map(|ticket| ticket.observing(observed))
             .ok_or(Unavailable {
@@ -412,6 +403,13 @@ impl OutcomeRouter {
         };
         Some(Ticket::new(routed, booking))
     }
+}
+
+/// Returns the end of a wait that begins now. A caller may say "as long as it takes" with a span
+/// that no clock can hold.
+pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
+    now + wait.min(FAR)
 }
 
 impl fmt::Debug for OutcomeRouter {
