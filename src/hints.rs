@@ -107,7 +107,8 @@ impl Candidates {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strict;
 
-/// How long the caller is willing to wait for a target to become free, from now.
+/// How long the caller is willing to wait for a target to become free, from now; for
+/// [`FailoverLayer`](crate::FailoverLayer) also the time after which nothing is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(pub Duration);
 
@@ -138,6 +139,7 @@ struct CallState {
 #[derive(Clone, Debug)]
 struct Attempted {
     target: TargetId,
+    tokens: u64,
     routed: Routed,
     verdict: Option<Verdict>,
 }
@@ -203,10 +205,11 @@ impl Call {
         })
     }
 
-    pub(crate) fn begin(&self, target: TargetId, routed: Routed) -> AttemptIndex {
+    pub(crate) fn begin(&self, target: TargetId, tokens: u64, routed: Routed) -> AttemptIndex {
         self.with(|state| {
             state.attempts.push(Attempted {
                 target,
+                tokens,
                 routed,
                 verdict: None,
             });
@@ -235,6 +238,11 @@ impl Call {
                 attempt.verdict.clone(),
             ))
         })
+    }
+
+    /// Returns about how many tokens the call's requests cost.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.with(|state| state.attempts.last().map_or(1, |attempt| attempt.tokens))
     }
 
     pub(crate) fn last_attempt(&self) -> Option<AttemptIndex> {

@@ -30,7 +30,9 @@ fn judge(view: &ErrorView, status: Option<u16>, wall: Option<SystemTime>) -> Ver
         None => by_code(view, meaning.unwrap_or(Meaning::Server)),
     };
     if verdict.waits() {
-        let words = || messages::wait(view.message()?);
+        // Words can echo a prompt: they are believed only where a limit is what they are about.
+        let limited = matches!(verdict.class, Class::RateLimited | Class::QuotaExhausted);
+        let words = || messages::wait(view.message().filter(|_| limited)?);
         verdict.retry_after = view.wait(wall).or_else(words);
     }
     verdict

@@ -78,7 +78,7 @@ pub(super) fn scope(message: &str) -> Option<Scope> {
 
 /// How long a message asks us to wait: "try again in 1.8s", "retry after 6 seconds".
 pub(super) fn wait(message: &str) -> Option<Duration> {
-    let message = message.to_ascii_lowercase();
+    let message = head(message);
     WAIT_STARTS
         .iter()
         .flat_map(|start| message.split(start).skip(1))

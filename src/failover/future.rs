@@ -22,7 +22,7 @@ use crate::{
     classify::{Class, Processed, Verdict},
     hints::{Call, Deadline, Mark},
     route::{Collected, Collector, RequestBody, inspect},
-    router::{LONGEST_WAIT, Next, Reason, after},
+    router::{LONGEST_WAIT, Next, NobodyFree, Reason, after},
 };
 
 /// Pauses before the same target is tried again: those of the official SDKs.
@@ -74,6 +74,8 @@ struct Run {
     /// Which attempt of the call came of the last one here.
     mark: Mark,
     deadline: Option<Instant>,
+    /// Whether the deadline is the caller's own word, and with it how long to wait for a target.
+    patient: bool,
 }
 
 /// What becomes of a call after an attempt.
@@ -121,6 +123,7 @@ where
             attempts: 0,
             mark: Mark::new(),
             deadline,
+            patient: patience.is_some(),
         };
         Self {
             service,
@@ -241,12 +244,8 @@ impl Run {
         self.mark = Mark::new();
         let mut parts = self.parts.clone();
         parts.extensions.insert(self.mark.clone());
-        if let Some(deadline) = self.deadline {
-            let now = self.layer.router.now();
-            parts
-                .extensions
-                .insert(Deadline(deadline.saturating_duration_since(now)));
-        }
+        let patience = self.patience(self.layer.router.now());
+        parts.extensions.insert(Deadline(patience));
         let (chunks, trailers) = self.body.clone().unwrap_or_default();
         Request::from_parts(parts, RequestBody::whole(chunks, trailers))
     }
@@ -309,14 +308,14 @@ impl Run {
     fn next(&self, model: &str, verdict: &Verdict, repeat: Repeat, now: Instant) -> After {
         let (extensions, path) = (&self.parts.extensions, self.parts.uri.path());
         let router = &self.layer.router;
-        let patience = self.deadline.map_or(LONGEST_WAIT, |deadline| {
-            deadline.saturating_duration_since(now)
-        });
+        let left = self.left(now);
+        let patience = self.patience(now);
+        let waits = router.pool_rules(model).map(|rules| rules.nobody_free);
         match rules::next(router, &self.call, extensions, path, model, now) {
             Some(Next::Other) => After::Repeat,
             Some(Next::Same) if repeat == Repeat::Anywhere => {
                 let pause = self.pause(verdict);
-                if pause <= patience {
+                if left.is_none_or(|left| pause <= left) {
                     After::Pause(pause)
                 } else {
                     After::Deliver
@@ -324,7 +323,9 @@ impl Run {
             }
             // Routing does the waiting.
             Some(Next::Nobody { wait, tried })
-                if wait <= patience && !(tried && repeat == Repeat::Elsewhere) =>
+                if waits == Some(NobodyFree::Wait)
+                    && wait <= patience
+                    && !(tried && repeat == Repeat::Elsewhere) =>
             {
                 After::Repeat
             }
@@ -332,10 +333,24 @@ impl Run {
         }
     }
 
+    /// Returns the time until the deadline.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// Returns how long to wait for a target. A deadline for the whole call is no wish to wait for
+    /// as long; the caller's own is.
+    fn patience(&self, now: Instant) -> Duration {
+        match self.left(now) {
+            Some(left) if self.patient => left,
+            left => left.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT),
+        }
+    }
+
     fn pause(&self, verdict: &Verdict) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.attempts.saturating_sub(1).min(16));
-        let salt = self.call.attempts() as u64;
-        let jitter = 1.0 - JITTER * self.layer.router.jitter(salt);
+        let jitter = 1.0 - JITTER * self.layer.router.jitter();
         let pause = doubled.min(LONGEST_PAUSE).mul_f64(jitter);
         verdict.retry_after.map_or(pause, |asked| asked.max(pause))
     }

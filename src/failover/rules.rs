@@ -77,6 +77,7 @@ pub(super) fn next(
     let dialect = dialect::detect(path).map(|(dialect, _)| dialect.name());
     let mut request = PickRequest::new(model)
         .tried(&tried)
+        .tokens(call.tokens())
         .strict(extensions.get::<Strict>().is_some());
     if let Some(candidates) = extensions.get::<Candidates>() {
         request = request.candidates(candidates);

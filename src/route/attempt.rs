@@ -76,7 +76,7 @@ impl Attempt {
         dialect: &'static dyn Dialect,
     ) -> Self {
         let call = call.map(|(call, mark)| {
-            let index = call.begin(ticket.target_id(), ticket.routed().clone());
+            let index = call.begin(ticket.target_id(), ticket.tokens(), ticket.routed().clone());
             if let Some(mark) = mark {
                 mark.set(index);
             }

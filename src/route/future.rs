@@ -511,9 +511,8 @@ impl<S> Prepared<S> {
         }
         let wait = unavailable.retry_in()?;
         // All wait for the same moment: a little jitter, so that they do not come as one.
-        let salt = std::ptr::from_ref(self) as u64;
         let spread = (wait / 10).clamp(Duration::from_millis(2), Duration::from_millis(250));
-        let wait = wait + spread.mul_f64(router.jitter(salt));
+        let wait = wait + spread.mul_f64(router.jitter());
         (now + wait <= give_up).then_some(wait)
     }
 

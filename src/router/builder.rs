@@ -150,6 +150,7 @@ impl Builder {
                 epoch: now,
                 seed,
                 decisions: AtomicU64::new(0),
+                jitters: AtomicU64::new(0),
                 ledger: Ledger::new(self.ledger),
                 counters: Counters::default(),
                 max_body: self.max_body,

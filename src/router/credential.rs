@@ -8,12 +8,16 @@ use tokio::time::Instant;
 /// A refused credential is tried again after this, doubling: keys are rotated by hand.
 const FIRST_OUT: Duration = Duration::from_secs(60);
 const LONGEST_OUT: Duration = Duration::from_secs(3600);
+/// A refusal comes at once: for so long the first attempt after a pause is alone.
+const PROBE: Duration = Duration::from_secs(2);
 
 /// Whether a credential is in rotation. Shared by every target that uses it.
 #[derive(Debug)]
 pub(super) struct CredentialState {
     /// Nanoseconds since the router's epoch.
     out_until: AtomicU64,
+    /// When it was refused last, likewise.
+    refused: AtomicU64,
     strikes: AtomicU32,
 }
 
@@ -21,6 +25,7 @@ impl CredentialState {
     pub(super) fn new() -> Self {
         Self {
             out_until: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             strikes: AtomicU32::new(0),
         }
     }
@@ -34,8 +39,19 @@ impl CredentialState {
             .map(Duration::from_nanos)
     }
 
-    pub(super) fn refused(&self, epoch: Instant, now: Instant) {
-        if self.out_for(epoch, now).is_some() {
+    /// An attempt is about to use it. After a refusal one goes first, alone for a moment.
+    pub(super) fn begin(&self, epoch: Instant, now: Instant) {
+        if self.strikes.load(Ordering::Relaxed) > 0 {
+            self.out_until
+                .fetch_max(nanos(epoch, now + PROBE), Ordering::Relaxed);
+        }
+    }
+
+    /// It was refused in an attempt that began at `started`.
+    pub(super) fn refused(&self, epoch: Instant, started: Instant, now: Instant) {
+        let last = self.refused.fetch_max(nanos(epoch, now), Ordering::Relaxed);
+        if self.strikes.load(Ordering::Relaxed) > 0 && nanos(epoch, started) <= last {
+            // The same refusal, told by another attempt that was under way.
             return;
         }
         let strikes = self.strikes.fetch_add(1, Ordering::Relaxed);
@@ -46,8 +62,10 @@ impl CredentialState {
             .fetch_max(nanos(epoch, now + out), Ordering::Relaxed);
     }
 
-    pub(super) fn accepted(&self) {
-        if self.strikes.load(Ordering::Relaxed) > 0 {
+    /// It was accepted in an attempt that began at `started`.
+    pub(super) fn accepted(&self, epoch: Instant, started: Instant) {
+        let struck = self.strikes.load(Ordering::Relaxed) > 0;
+        if struck && nanos(epoch, started) > self.refused.load(Ordering::Relaxed) {
             self.strikes.store(0, Ordering::Relaxed);
             self.out_until.store(0, Ordering::Relaxed);
         }

@@ -346,11 +346,20 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Looks again, now that the group is locked: somebody else may have taken the last room.
-    pub(super) fn still_fits(&self, index: usize, group: &mut Group, now: Instant) -> bool {
-        let planned = self
+    pub(super) fn still_fits(&self, index: usize, group: &Group, now: Instant) -> bool {
+        let tier = self
             .standings
             .get(index)
-            .is_some_and(|standing| standing.tier == WALLED);
+            .map_or(FREE, |standing| standing.tier);
+        let planned = tier == WALLED;
+        let slot = self
+            .target(index)
+            .and_then(|id| self.inner.targets.get(id.0 as usize));
+        let member = slot.and_then(|target| group.members.get(target.slot));
+        let broken = member.is_some_and(|member| matches!(member.health.gate(now), Gate::Open(_)));
+        if broken && tier < BROKEN && !self.sole {
+            return false;
+        }
         match group.capacity.room(self.request.tokens as f64, now) {
             Room::Told(_) => false,
             Room::Expected(_) => self.sole || planned,

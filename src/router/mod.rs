@@ -87,6 +87,7 @@ struct Inner {
     epoch: Instant,
     seed: u64,
     decisions: AtomicU64,
+    jitters: AtomicU64,
     ledger: Ledger,
     counters: Counters,
     max_body: usize,
@@ -308,9 +309,10 @@ impl OutcomeRouter {
             .is_some_and(|target| target.credential.is_some())
     }
 
-    /// Returns a number from 0 to 1 that is a function of the seed and of `salt`.
-    pub(crate) fn jitter(&self, salt: u64) -> f64 {
-        crate::policy::Rng::new(!self.inner.seed, salt).next_f64()
+    /// Returns a number from 0 to 1 that is a function of the seed and of how often it was asked.
+    pub(crate) fn jitter(&self) -> f64 {
+        let number = self.inner.jitters.fetch_add(1, Ordering::Relaxed);
+        crate::policy::Rng::new(!self.inner.seed, number).next_f64()
     }
 
     /// Returns whether another target than those tried is free now, for a call that named `model`.
@@ -392,6 +394,12 @@ impl OutcomeRouter {
             admit(&mut group)?;
             ticket::Booking::new(&mut group, target.slot, request, now)?
         };
+        if let Some(credential) = target
+            .credential
+            .and_then(|at| self.inner.credentials.get(at))
+        {
+            credential.begin(self.inner.epoch, now);
+        }
         let routed = Routed {
             inner: self.inner.clone(),
             name: name.index,

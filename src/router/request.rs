@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 /// What the router needs to know of a request in order to pick a target.
 #[derive(Clone, Debug)]
 pub struct PickRequest<'a> {
@@ -14,7 +12,6 @@ pub struct PickRequest<'a> {
     pub(crate) dialect: Option<&'a str>,
     pub(crate) tried: &'a [TargetId],
     pub(crate) attempts: u32,
-    pub(crate) deadline: Option<Duration>,
 }
 
 /// A target of one router.
@@ -37,7 +34,6 @@ impl<'a> PickRequest<'a> {
             dialect: None,
             tried: &[],
             attempts: 0,
-            deadline: None,
         }
     }
 
@@ -102,14 +98,6 @@ impl<'a> PickRequest<'a> {
     pub fn tried(mut self, tried: &'a [TargetId]) -> Self {
         self.tried = tried;
         self.attempts = u32::try_from(tried.len()).unwrap_or(u32::MAX);
-        self
-    }
-
-    /// Sets how long the caller is willing to wait for a target to become free. Default: 10
-    /// seconds.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
         self
     }
 }

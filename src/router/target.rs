@@ -81,21 +81,19 @@ impl Upstream {
     ///
     /// If the URL does not parse, is not `http` or `https`, or has a query or user information.
     pub fn new(base_url: &str) -> Result<Self, BuildError> {
-        let uri: Uri = base_url
-            .parse()
-            .map_err(|error| BuildError::new(format!("upstream {base_url:?}: {error}")))?;
+        let uri: Uri = base_url.parse().map_err(|error| {
+            BuildError::new(format!("upstream: the base URL is no URL: {error}"))
+        })?;
         let parts = uri.into_parts();
         let scheme = parts
             .scheme
             .filter(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
             .ok_or_else(|| {
-                BuildError::new(format!(
-                    "upstream {base_url:?}: must begin with http:// or https://"
-                ))
+                BuildError::new("upstream: the base URL must begin with http:// or https://")
             })?;
         let authority = parts
             .authority
-            .ok_or_else(|| BuildError::new(format!("upstream {base_url:?}: has no host")))?;
+            .ok_or_else(|| BuildError::new("upstream: the base URL has no host"))?;
         if authority.as_str().contains('@') {
             return Err(BuildError::new(
                 "upstream: a base URL must not hold a user name or password; use a credential",
@@ -105,7 +103,7 @@ impl Upstream {
         if path.is_some_and(|path| path.query().is_some()) {
             return Err(BuildError::new(format!(
                 "upstream {:?}: a base URL has no query",
-                authority.as_str()
+                authority.host()
             )));
         }
         let base_path = path

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::{OutcomeId, PickRequest, Routed, TargetId, group::Group};
 use crate::{
     classify::{Class, LimitWindow, Limits, Usage, Verdict},
-    stats::{Late, Reading},
+    stats::{Evidence, Late, Reading},
 };
 
 /// An open attempt. It settles exactly once: by [`settle_at`](Self::settle_at), or when it is
@@ -16,6 +16,8 @@ pub struct Ticket {
     routed: Routed,
     booking: Booking,
     provisional: Option<Outcome>,
+    /// Content has come: whoever leaves now does not leave because nothing came.
+    has_content: bool,
     settled: bool,
 }
 
@@ -23,12 +25,13 @@ pub struct Ticket {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Booking {
     started: Instant,
+    tokens: u64,
     mark: (f64, f64),
     late_after: Option<Late>,
-    /// This attempt is the probe after a rate limit.
-    capacity_probe: bool,
-    /// This attempt is the probe of a half-open breaker.
-    health_probe: bool,
+    /// Since when this attempt is the probe after a rate limit.
+    capacity_probe: Option<Instant>,
+    /// Until when this attempt is the probe of a half-open breaker.
+    health_probe: Option<Instant>,
     /// The refusal that the head already brought.
     refusal: Option<(Option<Duration>, bool)>,
 }
@@ -41,6 +44,7 @@ pub struct Outcome {
     limits: Limits,
     usage: Option<Usage>,
     first_content: Option<Duration>,
+    timed: bool,
 }
 
 impl Outcome {
@@ -51,6 +55,7 @@ impl Outcome {
             limits: Limits::default(),
             usage: None,
             first_content: None,
+            timed: true,
         }
     }
 
@@ -72,6 +77,13 @@ impl Outcome {
         self
     }
 
+    /// Says that the caller's own pace decided when it ended, so that its time says nothing about the
+    /// target.
+    pub fn untimed(mut self) -> Self {
+        self.timed = false;
+        self
+    }
+
     /// Returns how it ended.
     #[must_use]
     pub fn verdict(&self) -> &Verdict {
@@ -85,6 +97,7 @@ impl Ticket {
             routed,
             booking,
             provisional: None,
+            has_content: false,
             settled: false,
         }
     }
@@ -130,6 +143,11 @@ impl Ticket {
         self.booking.started
     }
 
+    /// Returns about how many tokens the request was booked with.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.booking.tokens
+    }
+
     /// Takes in the head of an answer: limits count and a refusal acts at once. A failed one is
     /// what a drop settles.
     pub fn head_at(&mut self, outcome: Outcome, now: Instant) {
@@ -141,6 +159,11 @@ impl Ticket {
             }
         }
         self.provisional = Some(outcome);
+    }
+
+    /// Notes that the first content of the answer has come.
+    pub fn content(&mut self) {
+        self.has_content = true;
     }
 
     /// Says how the attempt ended.
@@ -158,6 +181,9 @@ impl Ticket {
     /// Returns whether a drop now would be taken as evidence against the target: nothing came for
     /// longer than its answers ever take.
     fn is_late(&self, now: Instant) -> bool {
+        if self.has_content {
+            return false;
+        }
         let age = now.saturating_duration_since(self.booking.started);
         self.booking
             .late_after
@@ -176,8 +202,8 @@ impl Ticket {
             .and_then(|index| inner.credentials.get(index))
         {
             match class {
-                Class::AuthError => credential.refused(inner.epoch, now),
-                Class::Success => credential.accepted(),
+                Class::AuthError => credential.refused(inner.epoch, self.booking.started, now),
+                Class::Success => credential.accepted(inner.epoch, self.booking.started),
                 _ => {}
             }
         }
@@ -244,6 +270,7 @@ impl Booking {
         };
         Some(Self {
             started: now,
+            tokens: request.tokens,
             mark,
             late_after: latency.late_after(now),
             capacity_probe,
@@ -302,8 +329,8 @@ impl Booking {
             _ => self.refuse(group, verdict, now),
         }
         let unanswered = class == Class::Abandoned || verdict.transport.is_some();
-        if self.capacity_probe && unanswered {
-            group.capacity.release(now);
+        if let Some(probe) = self.capacity_probe.filter(|_| unanswered) {
+            group.capacity.release(probe, now);
         }
         let Some(member) = group.members.get_mut(slot) else {
             return;
@@ -316,30 +343,36 @@ impl Booking {
             member.input_tokens = member.input_tokens.saturating_add(usage.input);
             member.output_tokens = member.output_tokens.saturating_add(usage.output);
         }
-        let total = now.saturating_duration_since(self.started);
-        let latency = outcome.first_content.unwrap_or(total);
-        let late = self
-            .late_after
-            .is_some_and(|late| late.is_exceeded_by(latency));
-        let good = match class {
-            Class::Success | Class::Degraded | Class::ContentFilter => Some(!late),
+        // How long a whole answer takes is mostly how long it is: only what comes first can be late.
+        let late = outcome.first_content.is_some_and(|first_content| {
+            self.late_after
+                .is_some_and(|late| late.is_exceeded_by(first_content))
+        });
+        let evidence = match class {
+            Class::Success if late => Some(Evidence::Late),
+            Class::Success => Some(Evidence::Good),
             Class::ServerError | Class::Overloaded | Class::Timeout | Class::Truncated => {
-                (!verdict.neutral).then_some(false)
+                (!verdict.neutral).then_some(Evidence::Bad)
             }
-            Class::Abandoned if late_drop => Some(false),
+            Class::Abandoned if late_drop => Some(Evidence::Bad),
             _ => None,
         };
         if class == Class::Success {
             member.late = member.late.saturating_add(u64::from(late));
             match outcome.first_content {
                 Some(first_content) => member.first_content.record(first_content, now),
-                None => member.total.record(total, now),
+                None if outcome.timed => {
+                    member
+                        .total
+                        .record(now.saturating_duration_since(self.started), now);
+                }
+                None => {}
             }
         }
-        match good {
-            Some(good) => member.health.record(good, now),
-            None if self.health_probe => member.health.release(),
-            None => {}
+        match (evidence, self.health_probe) {
+            (Some(evidence), _) => member.health.record(evidence, self.started, now),
+            (None, Some(lease)) => member.health.release(lease),
+            (None, None) => {}
         }
     }
 }

@@ -110,26 +110,26 @@ impl Capacity {
         }
     }
 
-    /// Books one request of about `tokens` tokens. Returns whether it is the probe.
-    pub(crate) fn take(&mut self, tokens: f64, now: Instant) -> bool {
+    /// Books one request of about `tokens` tokens. Where it is the probe, returns since when.
+    pub(crate) fn take(&mut self, tokens: f64, now: Instant) -> Option<Instant> {
         self.requests.take(1.0, now);
         self.tokens.take(tokens, now);
         match self.phase {
             Phase::Walled if self.told.is_none_or(|until| now >= until) => {
                 self.phase = Phase::Probing { since: now };
-                true
+                Some(now)
             }
             Phase::Probing { since } if now >= since + PROBE => {
                 self.phase = Phase::Ramp {
                     since: since + PROBE,
                 };
-                false
+                None
             }
             Phase::Ramp { since } if share(since, now) >= 1.0 => {
                 self.phase = Phase::Open;
-                false
+                None
             }
-            _ => false,
+            _ => None,
         }
     }
 
@@ -186,9 +186,10 @@ impl Capacity {
         self.quota = 0;
     }
 
-    /// A probe ended without telling anything: the next attempt is the probe.
-    pub(crate) fn release(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Probing { since } if now < since + PROBE) {
+    /// The probe that began at `probe` ended without telling anything: the next attempt is one.
+    pub(crate) fn release(&mut self, probe: Instant, now: Instant) {
+        let own = Phase::Probing { since: probe };
+        if self.phase == own && now < probe + PROBE {
             self.phase = Phase::Walled;
         }
     }
@@ -344,7 +345,7 @@ mod tests {
         let mut capacity = Capacity::new(t0);
         capacity.refused(Some(s(10.0)), false, t0);
         let t1 = t0 + s(10.0);
-        assert!(capacity.take(1.0, t1));
+        assert_eq!(capacity.take(1.0, t1), Some(t1));
         assert_eq!(capacity.room(1.0, t1 + s(0.5)), Room::Expected(t1 + s(1.0)));
         assert_eq!(capacity.room(1.0, t1 + s(1.0)), Room::Ramp(0.1));
         assert_eq!(capacity.room(1.0, t1 + s(2.5)), Room::Ramp(0.2));
@@ -357,7 +358,7 @@ mod tests {
         let t0 = Instant::now();
         let mut capacity = Capacity::new(t0);
         capacity.refused(Some(s(1.0)), false, t0);
-        assert!(capacity.take(1.0, t0 + s(1.0)));
+        assert!(capacity.take(1.0, t0 + s(1.0)).is_some());
         capacity.refused(None, false, t0 + s(1.1));
         assert_eq!(capacity.room(1.0, t0 + s(1.2)), Room::Expected(t0 + s(3.1)));
     }

@@ -33,7 +33,18 @@ pub(crate) struct Health {
     /// How often in a row the breaker has opened.
     breaks: u32,
     open_until: Option<Instant>,
+    /// When it opened last. What began before tells nothing about its recovery.
+    opened: Option<Instant>,
     probe_until: Option<Instant>,
+}
+
+/// How an attempt speaks for or against a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    Good,
+    /// It answered, but later than its answers ever come. No breaker opens for that.
+    Late,
+    Bad,
 }
 
 /// Whether a breaker lets an attempt through.
@@ -56,6 +67,7 @@ impl Health {
             run: 0,
             breaks: 0,
             open_until: None,
+            opened: None,
             probe_until: None,
         }
     }
@@ -79,33 +91,45 @@ impl Health {
         }
     }
 
-    /// Takes the place of the probe, if the breaker is half open; returns whether it did.
-    pub(crate) fn begin(&mut self, now: Instant) -> bool {
-        let probe = self.gate(now) == Gate::Probe;
-        if probe {
-            self.probe_until = Some(now + PROBE_LEASE);
+    /// Takes the place of the probe, if the breaker is half open; returns until when it is taken.
+    pub(crate) fn begin(&mut self, now: Instant) -> Option<Instant> {
+        let lease = (self.gate(now) == Gate::Probe).then(|| now + PROBE_LEASE);
+        self.probe_until = lease.or(self.probe_until);
+        lease
+    }
+
+    /// Gives the place of a probe back that ended without evidence, unless it is another's by now.
+    pub(crate) fn release(&mut self, lease: Instant) {
+        if self.probe_until == Some(lease) {
+            self.probe_until = None;
         }
-        probe
     }
 
-    /// Gives the place of a probe back that ended without evidence.
-    pub(crate) fn release(&mut self) {
-        self.probe_until = None;
-    }
-
-    pub(crate) fn record(&mut self, good: bool, now: Instant) {
+    /// Takes in how an attempt went that began at `started`.
+    pub(crate) fn record(&mut self, evidence: Evidence, started: Instant, now: Instant) {
         let weight = decay(self.at, now, HALF_LIFE);
         self.ok *= weight;
         self.bad *= weight;
         self.at = self.at.max(now);
-        if good {
+        if evidence == Evidence::Bad {
+            self.fail(now);
+            return;
+        }
+        if evidence == Evidence::Good {
             self.ok += 1.0;
+        } else {
+            self.bad += 1.0;
+        }
+        if self.opened.is_none_or(|opened| started >= opened) {
             self.run = 0;
             self.breaks = 0;
             self.open_until = None;
+            self.opened = None;
             self.probe_until = None;
-            return;
         }
+    }
+
+    fn fail(&mut self, now: Instant) {
         self.bad += 1.0;
         self.run = self.run.saturating_add(1);
         if self.run >= RUN && self.open_until.is_none_or(|until| now >= until) {
@@ -114,6 +138,7 @@ impl Health {
                 .min(LONGEST_BREAK);
             self.breaks = self.breaks.saturating_add(1);
             self.open_until = Some(now + pause);
+            self.opened = Some(now);
             self.probe_until = None;
         }
     }
@@ -127,12 +152,20 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
+    fn good(health: &mut Health, now: Instant) {
+        health.record(Evidence::Good, now, now);
+    }
+
+    fn bad(health: &mut Health, now: Instant) {
+        health.record(Evidence::Bad, now, now);
+    }
+
     #[test]
     fn one_early_failure_costs_a_third_and_fades() {
         let t0 = Instant::now();
         let mut health = Health::new(t0);
         assert!((health.estimate(t0) - 0.99).abs() < 1e-9);
-        health.record(false, t0);
+        bad(&mut health, t0);
         assert!((health.estimate(t0) - 0.66).abs() < 1e-9);
         assert!(health.estimate(t0 + s(300.0)) > 0.98);
         assert_eq!(health.gate(t0), Gate::Closed);
@@ -143,18 +176,18 @@ mod tests {
         let t0 = Instant::now();
         let mut health = Health::new(t0);
         for _ in 0..10_000 {
-            health.record(true, t0);
+            good(&mut health, t0);
         }
         for _ in 0..4 {
-            health.record(false, t0);
+            bad(&mut health, t0);
             assert_eq!(health.gate(t0), Gate::Closed);
         }
-        health.record(false, t0);
+        bad(&mut health, t0);
         assert_eq!(health.gate(t0), Gate::Open(t0 + s(2.0)));
         assert_eq!(health.gate(t0 + s(2.0)), Gate::Probe);
-        assert!(health.begin(t0 + s(2.0)));
-        assert!(!health.begin(t0 + s(2.5)), "one probe at a time");
-        health.record(true, t0 + s(3.0));
+        assert!(health.begin(t0 + s(2.0)).is_some());
+        assert_eq!(health.begin(t0 + s(2.5)), None, "one probe at a time");
+        good(&mut health, t0 + s(3.0));
         assert_eq!(health.gate(t0 + s(3.0)), Gate::Closed);
     }
 
@@ -163,7 +196,7 @@ mod tests {
         let t0 = Instant::now();
         let mut health = Health::new(t0);
         for _ in 0..5 {
-            health.record(false, t0);
+            bad(&mut health, t0);
         }
         let mut now = t0;
         for expected in [4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0, 300.0] {
@@ -171,8 +204,8 @@ mod tests {
                 panic!("open")
             };
             now = until + s(3600.0);
-            assert!(health.begin(now));
-            health.record(false, now);
+            assert!(health.begin(now).is_some());
+            bad(&mut health, now);
             assert_eq!(health.gate(now), Gate::Open(now + s(expected)));
         }
     }
@@ -182,7 +215,7 @@ mod tests {
         let t0 = Instant::now();
         let mut health = Health::new(t0);
         for _ in 0..50 {
-            health.record(false, t0);
+            bad(&mut health, t0);
         }
         assert_eq!(health.gate(t0), Gate::Open(t0 + s(2.0)));
     }
@@ -192,23 +225,49 @@ mod tests {
         let t0 = Instant::now();
         let mut health = Health::new(t0);
         for _ in 0..5 {
-            health.record(false, t0);
+            bad(&mut health, t0);
         }
         let t1 = t0 + s(2.0);
-        assert!(health.begin(t1));
-        health.release();
-        assert!(health.begin(t1));
-        assert!(!health.begin(t1 + s(59.0)));
-        assert!(health.begin(t1 + s(60.0)));
+        let lease = health.begin(t1).unwrap();
+        health.release(lease + s(1.0));
+        assert_eq!(health.begin(t1), None, "another's place is not given back");
+        health.release(lease);
+        assert!(health.begin(t1).is_some());
+        assert_eq!(health.begin(t1 + s(59.0)), None);
+        assert!(health.begin(t1 + s(60.0)).is_some());
     }
 
     #[test]
     fn time_that_runs_backwards_is_now() {
         let t0 = Instant::now() + s(1000.0);
         let mut health = Health::new(t0);
-        health.record(false, t0);
-        health.record(true, t0 - s(500.0));
+        bad(&mut health, t0);
+        good(&mut health, t0 - s(500.0));
         let h = health.estimate(t0 - s(900.0));
         assert!((0.0..=1.0).contains(&h));
+    }
+
+    #[test]
+    fn late_answers_cost_health_and_open_no_breaker() {
+        let t0 = Instant::now();
+        let mut health = Health::new(t0);
+        for _ in 0..20 {
+            health.record(Evidence::Late, t0, t0);
+        }
+        assert!(health.estimate(t0) < 0.1);
+        assert_eq!(health.gate(t0), Gate::Closed);
+    }
+
+    #[test]
+    fn what_began_before_the_breaker_opened_does_not_close_it() {
+        let t0 = Instant::now();
+        let mut health = Health::new(t0);
+        for _ in 0..5 {
+            bad(&mut health, t0 + s(10.0));
+        }
+        health.record(Evidence::Good, t0, t0 + s(11.0));
+        assert_eq!(health.gate(t0 + s(11.0)), Gate::Open(t0 + s(12.0)));
+        health.record(Evidence::Good, t0 + s(12.0), t0 + s(13.0));
+        assert_eq!(health.gate(t0 + s(13.0)), Gate::Closed);
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::{
     capacity::{Capacity, Reading, Room},
-    health::{Gate, Health},
+    health::{Evidence, Gate, Health},
     latency::{Late, LogLatency},
     quality::Quality,
 };
