@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::{
     classify::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
+        classify_with_usage,
     },
     dialect::{Dialect, sse::Observer},
     hints::{AttemptIndex, Call},
@@ -104,7 +105,7 @@ impl Attempt {
     pub(super) fn head(&mut self, parts: &Parts, now: Instant) -> Shape {
         let wall = self.router.wall();
         let seen = Seen::head(self.uri.path(), parts.status, &parts.headers, wall);
-        let verdict = self.classify(&seen);
+        let (verdict, _) = self.classify(&seen);
         let limits = Limits::from_headers(&parts.headers, wall);
         if let Some(ticket) = &mut self.ticket {
             ticket.head_at(Outcome::new(verdict.clone()).limits(limits), now);
@@ -189,7 +190,7 @@ impl Attempt {
         )
         .with_transport(Some(transport));
         seen.status = None;
-        let verdict = self.classify(&seen);
+        let (verdict, _) = self.classify(&seen);
         self.settle(verdict, None);
     }
 
@@ -208,12 +209,11 @@ impl Attempt {
             Watch::Whole { chunks, .. } => BodySeen::Whole(join(chunks)),
             Watch::Stream(observer) => BodySeen::Stream(observer.summary()),
         };
-        let usage = usage(&body);
         let headers = headers.unwrap_or(&head.headers);
         let seen = Seen::head(self.uri.path(), head.status, headers, head.wall)
             .with_body(body)
             .with_transport(transport);
-        let verdict = self.classify(&seen);
+        let (verdict, usage) = self.classify(&seen);
         self.settle(verdict, usage);
     }
 
@@ -237,12 +237,16 @@ impl Attempt {
     }
 
     /// Asks the classifier. Its panic is its own: the shipped rules then judge.
-    fn classify(&self, seen: &Seen<'_>) -> Verdict {
-        let classifier = self.router.classifier();
-        catch_unwind(AssertUnwindSafe(|| classifier.classify(seen))).unwrap_or_else(|_| {
+    fn classify(&self, seen: &Seen<'_>) -> (Verdict, Option<Usage>) {
+        let Some(classifier) = self.router.classifier() else {
+            return classify_with_usage(seen);
+        };
+        let verdict = catch_unwind(AssertUnwindSafe(|| classifier.classify(seen)));
+        let verdict = verdict.unwrap_or_else(|_| {
             self.router.counters().classifier_panicked();
             DefaultClassifier.classify(seen)
-        })
+        });
+        (verdict, usage(&seen.body))
     }
 }
 
