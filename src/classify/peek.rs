@@ -30,7 +30,7 @@ impl<'a> Json<'a> {
         }
         let mut found = [None; N];
         for (key, value) in self.members() {
-            let named = keys.iter().zip(&mut found).find(|(name, _)| **name == key);
+            let named = keys.iter().zip(&mut found).find(|(name, _)| key.is(name));
             if let Some((_, slot)) = named {
                 *slot = value.present();
             }
@@ -52,9 +52,9 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn members(self) -> impl Iterator<Item = (Cow<'a, str>, Self)> {
+    fn members(self) -> impl Iterator<Item = (Key<'a>, Self)> {
         let mut walk = Walk::within(self.is_object().then_some(self));
-        std::iter::from_fn(move || Some((walk.next()?.text()?, walk.next()?)))
+        std::iter::from_fn(move || Some((Key::of(walk.next()?), walk.next()?)))
     }
 
     /// Returns the elements of an array; none where it is no array.
@@ -130,33 +130,60 @@ pub(crate) fn says(value: Option<Json<'_>>) -> bool {
     value.is_some_and(|value| !value.is_empty())
 }
 
+/// The key of a member.
+#[derive(Clone, Copy, Debug)]
+struct Key<'a> {
+    json: Json<'a>,
+    escaped: bool,
+}
+
+impl<'a> Key<'a> {
+    fn of(json: Json<'a>) -> Self {
+        // Keys are short: all bytes at once are faster than to stop at the first.
+        let escaped = json
+            .0
+            .bytes()
+            .fold(false, |any, byte| any | (byte == b'\\'));
+        Self { json, escaped }
+    }
+
+    fn is(self, name: &str) -> bool {
+        if self.escaped {
+            return self.json.text().is_some_and(|key| key == name);
+        }
+        let key = self.json.0.as_bytes();
+        key.len() == name.len() + 2 && key.get(1..=name.len()) == Some(name.as_bytes())
+    }
+}
+
 /// An object whose members have been found.
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
     json: Json<'a>,
-    members: Members<'a>,
+    members: SmallVec<[(Key<'a>, Json<'a>); 10]>,
 }
-
-type Members<'a> = SmallVec<[(Cow<'a, str>, Json<'a>); 12]>;
 
 impl<'a> Object<'a> {
     /// Checks that `bytes` are one JSON value, and takes it apart if it is an object.
     pub(crate) fn parse(bytes: &'a [u8]) -> serde_json::Result<Self> {
-        Self::check(bytes).map_or_else(|| Json::parse(bytes).map(Json::object), Ok)
+        if let Ok(text) = str::from_utf8(bytes) {
+            let mut object = Self {
+                json: Json(text.trim_matches([' ', '\n', '\r', '\t'])),
+                members: SmallVec::new(),
+            };
+            if object.json.is_object() && object.check().is_ok() {
+                return Ok(object);
+            }
+        }
+        // Also to tell what exactly is wrong.
+        Json::parse(bytes).map(Json::object)
     }
 
-    /// Finds the members while they are checked. Where that fails, what exactly is wrong is left
-    /// to tell to [`Json::parse`].
-    fn check(bytes: &'a [u8]) -> Option<Self> {
-        let text = str::from_utf8(bytes).ok()?;
-        let json = Json(text.trim_matches([' ', '\n', '\r', '\t']));
-        if !json.is_object() {
-            return None;
-        }
-        let mut reader = serde_json::Deserializer::from_str(json.0);
-        let members = reader.deserialize_map(Check).ok()?;
-        reader.end().ok()?;
-        Some(Self { json, members })
+    /// Finds the members while they are checked.
+    fn check(&mut self) -> serde_json::Result<()> {
+        let mut reader = serde_json::Deserializer::from_str(self.json.0);
+        reader.deserialize_map(Check(self))?;
+        reader.end()
     }
 
     /// Returns the object as a value.
@@ -165,34 +192,33 @@ impl<'a> Object<'a> {
     }
 
     /// Returns the named fields, `null` as absent.
-    pub(crate) fn fields<const N: usize>(&self, keys: [&str; N]) -> [Option<Json<'a>>; N] {
-        keys.map(|key| self.field(key))
+    pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> [Option<Json<'a>>; N] {
+        names.map(|name| self.field(name))
     }
 
     /// Returns one field.
-    pub(crate) fn field(&self, key: &str) -> Option<Json<'a>> {
+    pub(crate) fn field(&self, name: &str) -> Option<Json<'a>> {
         let mut latest_first = self.members.iter().rev();
-        let (_, value) = latest_first.find(|(name, _)| name == key)?;
+        let (_, value) = latest_first.find(|(key, _)| key.is(name))?;
         value.present()
     }
 }
 
-struct Check;
+struct Check<'o, 'a>(&'o mut Object<'a>);
 
-impl<'de> Visitor<'de> for Check {
-    type Value = Members<'de>;
+impl<'a> Visitor<'a> for Check<'_, 'a> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = SmallVec::new();
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            let key = Json(key.get()).text().unwrap_or_default();
-            members.push((key, Json(value.get())));
+            let key = Key::of(Json(key.get()));
+            self.0.members.push((key, Json(value.get())));
         }
-        Ok(members)
+        Ok(())
     }
 }
 

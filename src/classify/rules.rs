@@ -152,6 +152,10 @@ fn add_headers(verdict: &mut Verdict, seen: &Seen<'_>) {
 
 /// Whether a content type is JSON, parameters aside.
 pub(crate) fn is_json(content_type: &str) -> bool {
+    // What nearly everybody sends.
+    if content_type == "application/json" {
+        return true;
+    }
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let (kind, subtype) = essence.split_once('/').unwrap_or_default();
     let subtype = subtype.rsplit('+').next().unwrap_or_default();
