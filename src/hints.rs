@@ -7,7 +7,10 @@ pub use crate::router::Routed;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -140,8 +143,30 @@ struct Attempted {
 }
 
 /// Names an attempt within its call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptIndex(usize);
+
+/// Where routing notes which attempt it made of a request: under a hedge, attempts of one call run
+/// side by side, and the last one need not be one's own. Clones share.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark(Arc<AtomicUsize>);
+
+impl Mark {
+    const NONE: usize = usize::MAX;
+
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicUsize::new(Self::NONE)))
+    }
+
+    pub(crate) fn set(&self, index: AttemptIndex) {
+        self.0.store(index.0, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Option<AttemptIndex> {
+        let index = self.0.load(Ordering::Acquire);
+        (index != Self::NONE).then_some(AttemptIndex(index))
+    }
+}
 
 impl Call {
     /// Creates the state of a call that has made no attempt.
@@ -197,12 +222,23 @@ impl Call {
         });
     }
 
-    /// Returns what became of the attempts from the given one on: the last one that was begun.
-    pub(crate) fn since(&self, first: usize) -> Option<(TargetId, Routed, Option<Verdict>)> {
+    /// Returns what became of an attempt.
+    pub(crate) fn attempt(
+        &self,
+        index: AttemptIndex,
+    ) -> Option<(TargetId, Routed, Option<Verdict>)> {
         self.with(|state| {
-            let last = state.attempts.get(first..).and_then(<[_]>::last)?;
-            Some((last.target, last.routed.clone(), last.verdict.clone()))
+            let attempt = state.attempts.get(index.0)?;
+            Some((
+                attempt.target,
+                attempt.routed.clone(),
+                attempt.verdict.clone(),
+            ))
         })
+    }
+
+    pub(crate) fn last_attempt(&self) -> Option<AttemptIndex> {
+        self.attempts().checked_sub(1).map(AttemptIndex)
     }
 
     pub(crate) fn note_side_effects(&self) {

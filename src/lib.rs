@@ -1,8 +1,12 @@
-//! Tower middleware that routes LLM requests to the model most likely to succeed right now.
+#![doc = include_str!("../README.md")]
 
 pub mod classify;
+#[cfg(feature = "gateway")]
+pub mod config;
 pub mod dialect;
 pub mod failover;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod guide;
 pub mod hints;
 pub mod policy;

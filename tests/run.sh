@@ -60,6 +60,15 @@ if [ -n "$full" ]; then
     SOAK_CALLS=1000000 cargo test --locked --release --test soak -- --nocapture
     step "property tests, twenty times the cases"
     PROPTEST_CASES=5000 cargo test --locked --release --all-features --lib --tests
+    if cargo +nightly --version >/dev/null 2>&1; then
+        command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+        for target in json answers streams; do
+            step "fuzzing $target for a minute"
+            cargo +nightly fuzz run "$target" -- -max_total_time=60 -max_len=4096 -print_final_stats=1
+        done
+    else
+        echo "fuzzing is left out: it needs a nightly toolchain (rustup toolchain install nightly)"
+    fi
 fi
 
 step "all passed"

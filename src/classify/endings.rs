@@ -58,6 +58,15 @@ impl Ending {
     }
 }
 
+impl From<Transport> for Verdict {
+    /// Judges an attempt that failed below HTTP before a head arrived.
+    fn from(transport: Transport) -> Self {
+        let mut verdict = Ending::Transport(transport).verdict();
+        verdict.transport = Some(transport);
+        verdict
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

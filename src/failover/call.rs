@@ -3,13 +3,14 @@ use std::task::{Context, Poll};
 use http::Request;
 use tower::{Layer, Service};
 
-use crate::hints::Call;
+use crate::hints::{Call, Mark};
 
 /// Lets the attempts of one call know of each other.
 ///
 /// For those who repeat with `tower::retry` or race with `tower::hedge`: put it above them. Without
-/// it, both requests of a hedge may go to the same target.
-/// [`FailoverLayer`](crate::FailoverLayer) does the same by itself.
+/// it, both requests of a hedge may go to the same target. A retry layer below a hedge needs one of
+/// its own. [`FailoverLayer`](crate::FailoverLayer) does the same by itself, but cannot do it for a
+/// hedge above it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CallLayer {
     _private: (),
@@ -70,7 +71,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        request.extensions_mut().get_or_insert_default::<Call>();
+        let extensions = request.extensions_mut();
+        extensions.get_or_insert_default::<Call>();
+        extensions.insert(Mark::new());
         self.inner.call(request)
     }
 }

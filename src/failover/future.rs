@@ -8,22 +8,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
 use super::{
     layer::FailoverLayer,
-    rules::{Repeat, processed, repeat},
+    rules::{self, Repeat, ended, repeat, says_no},
 };
 use crate::{
-    classify::{Class, Processed, Transport, Verdict},
-    dialect,
-    hints::{Call, Candidates, Deadline, Strict},
+    classify::{Class, Processed, Verdict},
+    hints::{Call, Deadline, Mark},
     route::{Collected, Collector, RequestBody, inspect},
-    router::{LONGEST_WAIT, Next, PickRequest, Reason},
+    router::{LONGEST_WAIT, Next, Reason, after},
 };
 
 /// Pauses before the same target is tried again: those of the official SDKs.
@@ -72,8 +71,8 @@ struct Run {
     body: Option<(VecDeque<Bytes>, Option<HeaderMap>)>,
     call: Call,
     attempts: u32,
-    /// How many attempts the call had made when this one began.
-    before: usize,
+    /// Which attempt of the call came of the last one here.
+    mark: Mark,
     deadline: Option<Instant>,
 }
 
@@ -99,7 +98,7 @@ where
             .map(|deadline| deadline.0);
         let deadline = patience
             .or(layer.settings.deadline)
-            .map(|patience| now + patience);
+            .map(|patience| after(now, patience));
         layer.budget.deposit(now);
         let limit = layer.router.max_body();
         let state = match inspect(&parts, &body.size_hint(), limit) {
@@ -120,7 +119,7 @@ where
             body: None,
             call,
             attempts: 0,
-            before: 0,
+            mark: Mark::new(),
             deadline,
         };
         Self {
@@ -199,12 +198,9 @@ where
                             return Poll::Ready(result);
                         }
                         After::Repeat => State::Readying,
-                        After::Pause(pause) => {
-                            let until = this.run.layer.router.now() + pause;
-                            State::Pausing {
-                                sleep: Box::pin(sleep_until(until)),
-                            }
-                        }
+                        After::Pause(pause) => State::Pausing {
+                            sleep: Box::pin(sleep(pause)),
+                        },
                     }
                 }
                 StateProj::Pausing { sleep } => {
@@ -225,6 +221,8 @@ impl Run {
         &mut self,
         collected: Collected<B>,
     ) -> Option<Request<RequestBody<B>>> {
+        // The caller was told to go on when its body was asked for.
+        self.parts.headers.remove(header::EXPECT);
         let body = match collected {
             Collected::Whole {
                 chunks, trailers, ..
@@ -240,8 +238,9 @@ impl Run {
 
     fn begin<B: Body<Data = Bytes>>(&mut self) -> Request<RequestBody<B>> {
         self.attempts += 1;
-        self.before = self.call.attempts();
+        self.mark = Mark::new();
         let mut parts = self.parts.clone();
+        parts.extensions.insert(self.mark.clone());
         if let Some(deadline) = self.deadline {
             let now = self.layer.router.now();
             parts
@@ -258,20 +257,12 @@ impl Run {
         let now = router.now();
         // Without a body to repeat there is nothing to decide; without a record of the attempt it
         // was not routed, or refused by ourselves.
-        let Some((target, routed, verdict)) = self
-            .body
-            .as_ref()
-            .and_then(|_| self.call.since(self.before))
+        let attempt = self.body.as_ref().and(self.mark.get());
+        let Some((target, routed, verdict)) = attempt.and_then(|index| self.call.attempt(index))
         else {
             return After::Deliver;
         };
-        let verdict = match (verdict, result) {
-            // A layer between us and routing gave up on it.
-            (Some(verdict), Err(error)) if verdict.class == Class::Abandoned => {
-                Some(given_up(error))
-            }
-            (verdict, _) => verdict,
-        };
+        let verdict = ended(verdict, result);
         let Some(verdict) = verdict.filter(|verdict| verdict.class != Class::Success) else {
             if self.attempts > 1 {
                 self.layer.budget.refund(now);
@@ -297,7 +288,7 @@ impl Run {
         }
         router
             .counters()
-            .repeated(processed(&verdict) != Processed::No);
+            .repeated(verdict.processed != Processed::No);
         match &after {
             After::Pause(pause) => tracing::debug!(
                 target = %routed.target(),
@@ -316,32 +307,27 @@ impl Run {
 
     /// Looks for somebody to repeat it on.
     fn next(&self, model: &str, verdict: &Verdict, repeat: Repeat, now: Instant) -> After {
+        let (extensions, path) = (&self.parts.extensions, self.parts.uri.path());
         let router = &self.layer.router;
-        let tried = self.call.tried();
-        let extensions = &self.parts.extensions;
-        let dialect = dialect::detect(self.parts.uri.path()).map(|(dialect, _)| dialect.name());
-        let mut request = PickRequest::new(model)
-            .tried(&tried)
-            .strict(extensions.get::<Strict>().is_some());
-        if let Some(candidates) = extensions.get::<Candidates>() {
-            request = request.candidates(candidates);
-        }
-        if let Some(dialect) = dialect {
-            request = request.dialect(dialect);
-        }
-        let give_up = self.deadline.unwrap_or(now + LONGEST_WAIT);
-        match router.alternative(&request, now) {
+        let patience = self.deadline.map_or(LONGEST_WAIT, |deadline| {
+            deadline.saturating_duration_since(now)
+        });
+        match rules::next(router, &self.call, extensions, path, model, now) {
             Some(Next::Other) => After::Repeat,
             Some(Next::Same) if repeat == Repeat::Anywhere => {
                 let pause = self.pause(verdict);
-                if now + pause <= give_up {
+                if pause <= patience {
                     After::Pause(pause)
                 } else {
                     After::Deliver
                 }
             }
             // Routing does the waiting.
-            Some(Next::Nobody(wait)) if now + wait <= give_up => After::Repeat,
+            Some(Next::Nobody { wait, tried })
+                if wait <= patience && !(tried && repeat == Repeat::Elsewhere) =>
+            {
+                After::Repeat
+            }
             _ => After::Deliver,
         }
     }
@@ -353,21 +339,6 @@ impl Run {
         let pause = doubled.min(LONGEST_PAUSE).mul_f64(jitter);
         verdict.retry_after.map_or(pause, |asked| asked.max(pause))
     }
-}
-
-/// Judges an attempt that a layer outside of routing ended.
-fn given_up<E: 'static>(error: &E) -> Verdict {
-    let transport = Transport::of(error);
-    let mut verdict = Verdict::new(transport.class());
-    verdict.transport = Some(transport);
-    verdict
-}
-
-/// Returns whether the provider says that repeating is pointless.
-fn says_no<R, E>(result: &Result<Response<R>, E>) -> bool {
-    let headers = result.as_ref().ok().map(Response::headers);
-    let advice = headers.and_then(|headers| headers.get("x-should-retry"));
-    advice.is_some_and(|advice| advice.as_bytes().eq_ignore_ascii_case(b"false"))
 }
 
 impl<S, B> fmt::Debug for FailoverFuture<S, B>

@@ -1,17 +1,18 @@
 use std::{future, sync::Arc};
 
 use http::{Request, Response, StatusCode};
+use tokio::time::Instant;
 use tower::retry::Policy;
 
 use super::{
     budget::Budget,
     layer::FailoverLayer,
-    rules::{Repeat, processed, repeat},
+    rules::{self, Repeat, ended, repeat, says_no},
 };
 use crate::{
-    classify::{Class, Processed, Transport, Verdict},
-    hints::Call,
-    router::{OutcomeRouter, Reason},
+    classify::{Class, Processed, Verdict},
+    hints::{AttemptIndex, Call, Deadline, Mark},
+    router::{Next, OutcomeRouter, Reason, Routed, TargetId},
 };
 
 /// A `tower::retry::Policy` with the rules of [`FailoverLayer`]: what may be repeated, how often,
@@ -19,14 +20,19 @@ use crate::{
 ///
 /// For those who stack `tower::retry::RetryLayer` over routing themselves. The request must be
 /// `Clone`. Put a [`CallLayer`](crate::CallLayer) above the retry layer: without it the policy
-/// sees only statuses, and routing does not know what was tried. It repeats at once; where that
-/// would hit the same target, [`FailoverLayer`] would pause.
+/// sees only statuses, and routing does not know what was tried; under a hedge put one below the
+/// hedge, too, so that each branch looks at its own attempts. It repeats at once; where that would
+/// hit the same target, [`FailoverLayer`] would pause.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
     router: OutcomeRouter,
     settings: super::layer::Settings,
     budget: Arc<Budget>,
     attempts: u32,
+    /// When the first attempt began.
+    started: Option<Instant>,
+    /// The attempt that was looked at last.
+    attempt: Option<AttemptIndex>,
 }
 
 impl RetryPolicy {
@@ -38,18 +44,44 @@ impl RetryPolicy {
             settings: layer.settings,
             budget: layer.budget.clone(),
             attempts: 0,
+            started: None,
+            attempt: None,
         }
     }
 
-    fn may_repeat(&self, call: Option<&Call>, verdict: &Verdict) -> bool {
-        let side_effects = call.is_some_and(Call::has_side_effects);
-        let observed = call
-            .and_then(Call::last)
-            .is_some_and(|r| *r.reason() == Reason::Observed);
-        self.attempts < self.settings.attempts
-            && (!side_effects || self.settings.side_effects)
-            && !observed
-            && repeat(verdict, self.settings.replay) != Repeat::Never
+    /// Says whether a routed attempt may be repeated, by the rules of failover.
+    fn may_repeat<B>(
+        &self,
+        request: &Request<B>,
+        call: &Call,
+        (target, routed): (TargetId, &Routed),
+        (verdict, says_no): (&Verdict, bool),
+        now: Instant,
+    ) -> bool {
+        let settings = &self.settings;
+        let deadline = request.extensions().get::<Deadline>();
+        let deadline = deadline.map(|deadline| deadline.0).or(settings.deadline);
+        let late = self
+            .started
+            .zip(deadline)
+            .is_some_and(|(started, within)| now.saturating_duration_since(started) >= within);
+        let forbidden = late
+            || (call.has_side_effects() && !settings.side_effects)
+            || *routed.reason() == Reason::Observed
+            || (verdict.class == Class::AuthError && !self.router.has_own_credential(target));
+        if forbidden {
+            return false;
+        }
+        match repeat(verdict, settings.replay) {
+            Repeat::Never => false,
+            Repeat::Anywhere if !says_no => true,
+            _ => {
+                let (extensions, path) = (request.extensions(), request.uri().path());
+                let model = routed.requested_model();
+                let next = rules::next(&self.router, call, extensions, path, model, now);
+                matches!(next, Some(Next::Other | Next::Nobody { tried: false, .. }))
+            }
+        }
     }
 }
 
@@ -67,18 +99,21 @@ impl<B: Clone, R, E: 'static> Policy<Request<B>, Response<R>, E> for RetryPolicy
             self.budget.deposit(now);
         }
         let call = request.extensions().get::<Call>();
-        let verdict = call.and_then(Call::verdict);
-        let verdict = match (verdict, &*result) {
-            (Some(verdict), Err(_)) if verdict.class != Class::Abandoned => Some(verdict),
-            (_, Err(error)) => {
-                let transport = Transport::of(error);
-                let mut verdict = Verdict::new(transport.class());
-                verdict.transport = Some(transport);
-                Some(verdict)
-            }
-            (Some(verdict), Ok(_)) => Some(verdict),
-            (None, Ok(_)) if call.is_some() => None,
-            (None, Ok(response)) => by_status(response.status()),
+        let attempt = call.and_then(|call| {
+            let mark = request.extensions().get::<Mark>();
+            let index = mark.map_or_else(|| call.last_attempt(), Mark::get)?;
+            // What routing refused by itself leaves the attempt before it.
+            let new = self.attempt.replace(index) != Some(index);
+            call.attempt(index).filter(|_| new)
+        });
+        let verdict = match (&attempt, call) {
+            (Some((_, _, verdict)), _) => ended(verdict.clone(), result),
+            // Not routed, or refused by ourselves.
+            (None, Some(_)) => return None,
+            (None, None) => match &*result {
+                Ok(response) => by_status(response.status()),
+                Err(_) => ended(None, result),
+            },
         };
         let Some(verdict) = verdict.filter(|verdict| verdict.class != Class::Success) else {
             if self.attempts > 1 {
@@ -86,16 +121,26 @@ impl<B: Clone, R, E: 'static> Policy<Request<B>, Response<R>, E> for RetryPolicy
             }
             return None;
         };
-        if !self.may_repeat(call, &verdict) || !self.budget.withdraw(now) {
+        let allowed = match (call, &attempt) {
+            (Some(call), Some((target, routed, _))) => {
+                let says_no = says_no(result);
+                self.may_repeat(request, call, (*target, routed), (&verdict, says_no), now)
+            }
+            _ => repeat(&verdict, self.settings.replay) == Repeat::Anywhere && !says_no(result),
+        };
+        if !allowed || self.attempts >= self.settings.attempts || !self.budget.withdraw(now) {
             return None;
         }
         self.router
             .counters()
-            .repeated(processed(&verdict) != Processed::No);
+            .repeated(verdict.processed != Processed::No);
         Some(future::ready(()))
     }
 
     fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
+        if self.attempts == 0 {
+            self.started = Some(self.router.now());
+        }
         Some(request.clone())
     }
 }

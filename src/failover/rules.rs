@@ -1,4 +1,12 @@
-use crate::classify::{Class, Processed, Verdict};
+use http::{Extensions, Response};
+use tokio::time::Instant;
+
+use crate::{
+    classify::{Class, Processed, Transport, Verdict},
+    dialect,
+    hints::{Call, Candidates, Strict},
+    router::{Next, OutcomeRouter, PickRequest},
+};
 
 /// Which failed attempts may be repeated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,7 +35,7 @@ pub(super) enum Repeat {
 
 /// Says where an attempt that ended with this verdict may be repeated.
 pub(super) fn repeat(verdict: &Verdict, replay: Replay) -> Repeat {
-    if replay == Replay::Safe && processed(verdict) != Processed::No {
+    if replay == Replay::Safe && verdict.processed != Processed::No {
         return Repeat::Never;
     }
     match verdict.class {
@@ -42,18 +50,46 @@ pub(super) fn repeat(verdict: &Verdict, replay: Replay) -> Repeat {
     }
 }
 
-/// Says whether the provider may have worked on an attempt that ended with this verdict.
-pub(super) fn processed(verdict: &Verdict) -> Processed {
-    if let Some(transport) = verdict.transport {
-        return transport.processed();
+/// Says how an attempt ended, where that is known. `None` is an answer that is still open, or was
+/// never routed.
+pub(super) fn ended<R, E: 'static>(
+    verdict: Option<Verdict>,
+    result: &Result<Response<R>, E>,
+) -> Option<Verdict> {
+    match (verdict, result) {
+        (Some(verdict), _) if verdict.class != Class::Abandoned => Some(verdict),
+        // A layer between us and routing gave up on it.
+        (_, Err(error)) => Some(Transport::of(error).into()),
+        (verdict, Ok(_)) => verdict,
     }
-    match verdict.class {
-        Class::RateLimited
-        | Class::QuotaExhausted
-        | Class::AuthError
-        | Class::ModelError
-        | Class::ClientError => Processed::No,
-        Class::Success | Class::Degraded | Class::ContentFilter => Processed::Yes,
-        _ => Processed::Maybe,
+}
+
+/// Looks for somebody to repeat a request on.
+pub(super) fn next(
+    router: &OutcomeRouter,
+    call: &Call,
+    extensions: &Extensions,
+    path: &str,
+    model: &str,
+    now: Instant,
+) -> Option<Next> {
+    let tried = call.tried();
+    let dialect = dialect::detect(path).map(|(dialect, _)| dialect.name());
+    let mut request = PickRequest::new(model)
+        .tried(&tried)
+        .strict(extensions.get::<Strict>().is_some());
+    if let Some(candidates) = extensions.get::<Candidates>() {
+        request = request.candidates(candidates);
     }
+    if let Some(dialect) = dialect {
+        request = request.dialect(dialect);
+    }
+    router.alternative(&request, now)
+}
+
+/// Returns whether the provider says that repeating is pointless.
+pub(super) fn says_no<R, E>(result: &Result<Response<R>, E>) -> bool {
+    let headers = result.as_ref().ok().map(Response::headers);
+    let advice = headers.and_then(|headers| headers.get("x-should-retry"));
+    advice.is_some_and(|advice| advice.as_bytes().eq_ignore_ascii_case(b"false"))
 }

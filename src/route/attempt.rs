@@ -16,7 +16,7 @@ use crate::{
         classify_with_usage,
     },
     dialect::{Dialect, sse::Observer},
-    hints::{AttemptIndex, Call},
+    hints::{AttemptIndex, Call, Mark},
     router::{Outcome, OutcomeRouter, Ticket},
 };
 
@@ -75,15 +75,16 @@ impl Attempt {
     pub(super) fn begin(
         router: &OutcomeRouter,
         ticket: Ticket,
-        call: Option<&Call>,
+        call: Option<(Call, Option<Mark>)>,
         uri: Uri,
         dialect: &'static dyn Dialect,
     ) -> Box<Self> {
-        let call = call.map(|call| {
-            (
-                call.clone(),
-                call.begin(ticket.target_id(), ticket.routed().clone()),
-            )
+        let call = call.map(|(call, mark)| {
+            let index = call.begin(ticket.target_id(), ticket.routed().clone());
+            if let Some(mark) = mark {
+                mark.set(index);
+            }
+            (call, index)
         });
         // It is large, and handed on from state to state.
         Box::new(Self {

@@ -9,6 +9,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
 
+/// No more than this many chunks are kept: a handle to a chunk takes more than a crumb does, and
+/// what is held would be many times what the limit says.
+const MAX_CHUNKS: usize = 256 * 1024;
+
 /// Collects a body, bounded, its chunks kept as they are.
 pub(crate) struct Collector<B: Body> {
     body: Pin<Box<B>>,
@@ -70,7 +74,7 @@ impl<B: Body<Data = Bytes>> Collector<B> {
                         if !data.is_empty() {
                             self.chunks.push_back(data);
                         }
-                        if self.len > self.limit {
+                        if self.len > self.limit || self.chunks.len() > MAX_CHUNKS {
                             return Poll::Ready(Err(Spent));
                         }
                     }
@@ -82,6 +86,12 @@ impl<B: Body<Data = Bytes>> Collector<B> {
                 },
             }
         }
+    }
+
+    /// Returns how many bytes have come so far.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     /// Gives up collecting.

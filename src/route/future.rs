@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
 use super::{
@@ -28,10 +28,10 @@ use super::{
 use crate::{
     classify::Transport,
     dialect::{Dialect, Endpoint, Located, Unroutable},
-    hints::{Call, Candidates, Deadline, HoldBack, Risk, Session, Strict, Task},
+    hints::{Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Strict, Task},
     router::{
-        LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Ticket,
-        Unavailable,
+        LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
+        Ticket, Unavailable, after,
     },
 };
 
@@ -248,7 +248,7 @@ where
                             prepared.handle.give_back();
                             State::Waiting {
                                 prepared: Some(prepared),
-                                sleep: Box::pin(sleep_until(this.router.now() + wait)),
+                                sleep: Box::pin(sleep(wait)),
                                 place: Some(place),
                             }
                         }
@@ -339,11 +339,13 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
     fn finish(self, collected: Option<Collected<B>>, router: &OutcomeRouter) -> Sending<S, B> {
         let Self {
             handle,
-            parts,
+            mut parts,
             body,
             dialect,
             endpoint,
         } = self;
+        // The caller was told to go on when its body was asked for.
+        parts.headers.remove(http::header::EXPECT);
         let untouched = |handle, parts, why, body| {
             router.counters().passed(why);
             Sending::Untouched {
@@ -454,7 +456,7 @@ impl<S> Prepared<S> {
             return self.send_off(router);
         }
         let now = router.now();
-        let give_up = *self.give_up.get_or_insert(now + self.patience);
+        let give_up = *self.give_up.get_or_insert(after(now, self.patience));
         match self.pick(router, now) {
             Ok(ticket) => self.send(router, ticket),
             Err(unavailable) => match self.wait(&unavailable, router, now, give_up) {
@@ -529,13 +531,25 @@ impl<S> Prepared<S> {
         let hold_back = self.parts.extensions.get::<HoldBack>();
         let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);
         let call = call.cloned();
+        let mark = self.parts.extensions.remove::<Mark>();
         let routed = ticket.routed();
-        self.rewrite(
-            routed.model(),
-            routed.upstream().map(|upstream| &**upstream),
-        );
+        let observed = *routed.reason() == Reason::Observed
+            && routed.upstream().is_none()
+            && routed.model() == self.located.model;
+        if !observed {
+            self.rewrite(
+                routed.model(),
+                routed.upstream().map(|upstream| &**upstream),
+            );
+        }
         let uri = self.parts.uri.clone();
-        let attempt = Attempt::begin(router, ticket, call.as_ref(), uri, self.dialect);
+        let attempt = Attempt::begin(
+            router,
+            ticket,
+            call.map(|call| (call, mark)),
+            uri,
+            self.dialect,
+        );
         self.into_step(Some((attempt, hold_back)))
     }
 
@@ -550,7 +564,12 @@ impl<S> Prepared<S> {
         let chunks = std::mem::take(&mut self.chunks);
         self.chunks = rewrite::rename(chunks, &mut self.parts.uri, &self.located, model);
         if let Some(upstream) = upstream {
-            rewrite::readdress(&mut self.parts, upstream, self.dialect, self.endpoint);
+            rewrite::readdress(
+                &mut self.parts,
+                upstream,
+                self.dialect,
+                self.endpoint.suffix,
+            );
         }
         let len = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
         rewrite::reframe(&mut self.parts.headers, len, self.trailers.is_some());

@@ -19,6 +19,8 @@ use crate::{classify::Transport, dialect::sse::Observer, router::OutcomeRouter};
 
 /// No more than this of a body is held, comments and all.
 const MAX_BYTES: usize = 64 * 1024;
+/// Nor in more pieces: each costs more than a crumb holds.
+const MAX_FRAMES: usize = 4096;
 /// No more than this many events of a stream, and no longer than this.
 const MAX_EVENTS: u64 = 64;
 const MAX_TIME: Duration = Duration::from_secs(5);
@@ -86,6 +88,10 @@ impl<R: Body<Data = Bytes>> Holding<R> {
 
     /// Releases the answer.
     pub(super) fn release(mut self) -> Response<ResponseBody<R>> {
+        // Consumers need not poll a body that says it has ended.
+        if self.ended.is_none() && self.body.is_end_stream() {
+            self.end(Ok(()), None);
+        }
         if let Some(attempt) = &mut self.attempt {
             attempt.release(&self.parts.headers);
         }
@@ -102,7 +108,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         let Some(attempt) = &self.attempt else {
             return true;
         };
-        if self.shape == Shape::Flow || self.bytes > MAX_BYTES {
+        if self.shape == Shape::Flow || self.bytes > MAX_BYTES || self.held.len() >= MAX_FRAMES {
             return true;
         }
         attempt.observer().is_some_and(|observer| {

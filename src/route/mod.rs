@@ -38,6 +38,8 @@ mod rewrite;
 mod service;
 mod waiting;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::rewrite::readdress;
 pub(crate) use self::{
     collect::{Collected, Collector},
     inspect::inspect,

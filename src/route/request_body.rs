@@ -2,7 +2,7 @@ use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -90,12 +90,14 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
         }
         if let Rest::Body { body, ended } = &mut this.rest {
             let body = body.get_mut();
-            let polled = body.as_mut().poll_frame(cx);
-            if polled.is_ready() {
-                *ended = body.is_end_stream();
-                this.hint = body.size_hint();
+            let polled = ready!(body.as_mut().poll_frame(cx));
+            *ended = body.is_end_stream();
+            this.hint = body.size_hint();
+            if !matches!(polled, Some(Ok(_))) {
+                this.rest = Rest::Nothing;
+                this.hint = SizeHint::with_exact(0);
             }
-            return polled;
+            return Poll::Ready(polled);
         }
         this.hint = SizeHint::with_exact(0);
         Poll::Ready(match std::mem::replace(&mut this.rest, Rest::Nothing) {

@@ -38,7 +38,7 @@ pin_project! {
 /// A provider's body with what was held of it.
 pub(super) struct Watched<R: Body> {
     pub(super) held: VecDeque<Frame<Bytes>>,
-    /// How the body ended while it was held, if it did.
+    /// How the body ended, if it did; what is left of that to tell.
     pub(super) ended: Option<Result<(), R::Error>>,
     pub(super) rest: Pin<Box<R>>,
     /// The attempt, while it is open.
@@ -139,8 +139,14 @@ impl<R: Body<Data = Bytes>> Watched<R> {
                     self.conclude(None);
                 }
             }
-            Some(Err(_)) => self.conclude(Some(Transport::Incomplete)),
-            None => self.conclude(None),
+            Some(Err(_)) => {
+                self.ended = Some(Ok(()));
+                self.conclude(Some(Transport::Incomplete));
+            }
+            None => {
+                self.ended = Some(Ok(()));
+                self.conclude(None);
+            }
         }
         Poll::Ready(polled)
     }

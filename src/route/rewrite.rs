@@ -9,7 +9,7 @@ use http::{
 };
 
 use crate::{
-    dialect::{Dialect, Endpoint, Located, Site, json},
+    dialect::{Dialect, Located, Site, json},
     router::Upstream,
 };
 
@@ -40,10 +40,11 @@ pub(super) fn rename(
     located: &Located,
     model: &str,
 ) -> VecDeque<Bytes> {
-    if located.model == model {
-        return chunks;
-    }
+    let same = located.model == model;
     match &located.site {
+        // Of several, servers differ in which one they read.
+        Site::Json(ranges) if same && ranges.len() == 1 => chunks,
+        Site::Path(_) if same => chunks,
         Site::Json(ranges) => {
             json::splice(chunks.make_contiguous(), ranges, &json::escape(model)).chunks
         }
@@ -58,7 +59,6 @@ pub(super) fn rename(
 
 /// Makes the framing headers of a collected body true.
 pub(super) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
-    headers.remove(header::EXPECT);
     if trailers {
         // HTTP/1 drops trailers beside a Content-Length: it stays chunked.
         headers.remove(header::CONTENT_LENGTH);
@@ -81,15 +81,16 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Sends a request to another upstream: scheme, authority, base path and credentials are replaced.
-pub(super) fn readdress(
+/// Of the path, what stands before `suffix` belonged to the base URL it came by.
+pub(crate) fn readdress(
     parts: &mut Parts,
     upstream: &Upstream,
     dialect: &dyn Dialect,
-    endpoint: Endpoint,
+    suffix: usize,
 ) {
     let same = parts.uri.scheme() == Some(&upstream.scheme)
         && parts.uri.authority() == Some(&upstream.authority);
-    let suffix = parts.uri.path().get(endpoint.suffix..).unwrap_or_default();
+    let suffix = parts.uri.path().get(suffix..).unwrap_or_default();
     let mut target = format!("{}{suffix}", upstream.base_path);
     let query = parts
         .uri
@@ -177,7 +178,7 @@ mod tests {
             upstream = upstream.credential(Credential::new(secret).unwrap());
         }
         let (dialect, endpoint) = dialect::detect(parts.uri.path()).unwrap();
-        readdress(&mut parts, &upstream, dialect, endpoint);
+        readdress(&mut parts, &upstream, dialect, endpoint.suffix);
         parts
     }
 

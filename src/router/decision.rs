@@ -47,18 +47,19 @@ pub enum Obstacle {
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = |duration: &Duration| duration.as_secs_f64();
+        let wait = |wait: &Duration| match wait.as_millis() {
+            short @ ..1000 => format!("{} ms", short.max(1)),
+            _ => format!("{:.1} s", wait.as_secs_f64()),
+        };
         match self {
             Self::Excluded => f.write_str("excluded by the caller"),
             Self::Strict => f.write_str("not the requested model"),
             Self::Dialect => f.write_str("does not speak the request's dialect"),
-            Self::RateLimited(wait) => write!(f, "rate limited for {:.1} s", seconds(wait)),
-            Self::NoRoom(wait) => write!(f, "no room expected for {:.1} s", seconds(wait)),
+            Self::RateLimited(time) => write!(f, "rate limited for {}", wait(time)),
+            Self::NoRoom(time) => write!(f, "no room expected for {}", wait(time)),
             Self::Returning => f.write_str("returning from a rate limit"),
-            Self::Broken(wait) => write!(f, "failing, left alone for {:.1} s", seconds(wait)),
-            Self::Unauthorized(wait) => {
-                write!(f, "credential refused, out for {:.1} s", seconds(wait))
-            }
+            Self::Broken(time) => write!(f, "failing, left alone for {}", wait(time)),
+            Self::Unauthorized(time) => write!(f, "credential refused, out for {}", wait(time)),
             Self::Tried => f.write_str("tried before in this call"),
             Self::Score => f.write_str("less likely to succeed"),
         }

@@ -58,7 +58,11 @@ pub(crate) enum Next {
     /// Only one that it has tried.
     Same,
     /// Nobody, for this time.
-    Nobody(Duration),
+    Nobody {
+        wait: Duration,
+        /// Whether the first to be free is one that the call has tried.
+        tried: bool,
+    },
 }
 
 impl Inner {
@@ -326,7 +330,14 @@ impl<'a> Evaluation<'a> {
         match tier {
             Some(FREE | RETURNING | BROKEN) => Next::Other,
             Some(TRIED | RETURNING_TRIED | BROKEN_TRIED) => Next::Same,
-            _ => Next::Nobody(self.earliest().unwrap_or_default()),
+            _ => {
+                let times = self.standings.iter().zip(&self.candidates);
+                let (wait, tried) = times
+                    .map(|(standing, candidate)| (standing.free_in, candidate.tried))
+                    .min()
+                    .unwrap_or_default();
+                Next::Nobody { wait, tried }
+            }
         }
     }
 

@@ -272,6 +272,17 @@ impl OutcomeRouter {
         self.inner.max_body
     }
 
+    /// Returns the name of a target that has no upstream of its own.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn without_upstream(&self) -> Option<&str> {
+        let target = self
+            .inner
+            .targets
+            .iter()
+            .find(|target| target.upstream.is_none());
+        target.map(|target| &*target.name)
+    }
+
     /// Returns how the pool that serves a model is set up.
     pub(crate) fn pool_rules(&self, model: &str) -> Option<PoolRules> {
         let name = self.inner.name(model).ok()?;
@@ -329,18 +340,9 @@ impl OutcomeRouter {
             .explain(request, number, now)
             .ok()
             .and_then(|decision| decision.target().map(Arc::from));
-        let ticket = self.ticket(
-            request,
-            name,
-            target,
-            Reason::Observed,
-            number,
-            now,
-            |group| {
-                group.capacity.take(request.tokens as f64, now);
-                Some(())
-            },
-        );
+        let ticket = self.ticket(request, name, target, Reason::Observed, number, now, |_| {
+            Some(())
+        });
         ticket
             .map(|ticket| ticket.observing(observed))
             .ok_or(Unavailable {
@@ -402,6 +404,13 @@ impl OutcomeRouter {
         };
         Some(Ticket::new(routed, booking))
     }
+}
+
+/// Returns the end of a wait that begins now. A caller may say "as long as it takes" with a span
+/// that no clock can hold.
+pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
+    now + wait.min(FAR)
 }
 
 impl fmt::Debug for OutcomeRouter {

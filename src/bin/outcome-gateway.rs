@@ -1,0 +1,142 @@
+//! The gateway, a check of its configuration, and a demonstration of it.
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
+use tower_outcome::{
+    config::Config,
+    gateway::{Demo, Gateway, serve, shutdown_signal},
+};
+use tracing_subscriber::EnvFilter;
+
+/// Routes LLM requests to the model most likely to succeed right now.
+#[derive(Debug, Parser)]
+#[command(name = "outcome-gateway", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve what a configuration file describes.
+    Serve {
+        /// The configuration file, in TOML.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration file, and serve nothing.
+    Check {
+        /// The configuration file, in TOML.
+        file: PathBuf,
+    },
+    /// Show routing at work, with scripted providers: needs no key and no network.
+    Demo {
+        /// The address of the gateway.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        /// Stop after this many seconds.
+        #[arg(long, value_name = "N")]
+        seconds: Option<u64>,
+        /// Let the preferred model refuse everything for a while, without warning.
+        #[arg(long)]
+        wall: bool,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    log();
+    let done = match Arguments::parse().command {
+        Command::Serve { config } => serve_config(config).await,
+        Command::Check { file } => check(file),
+        Command::Demo {
+            listen,
+            seconds,
+            wall,
+        } => demo(listen, seconds, wall).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("outcome-gateway: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(file)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let address = config.listen();
+    if !address.ip().is_loopback() {
+        tracing::warn!("whoever can reach {address} can spend your keys");
+    }
+    let gateway = Gateway::from_config(config)?;
+    let listener = bind(address, "listen in the configuration").await?;
+    tracing::info!("serving on http://{}", listener.local_addr()?);
+    serve(listener, gateway, shutdown_signal()).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn check(file: PathBuf) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(file)?;
+    for warning in config.warnings() {
+        say(&format!("warning: {warning}"));
+    }
+    let pools = config.router().snapshot().pools;
+    for pool in pools {
+        let targets: Vec<_> = pool.targets.iter().map(|target| &*target.name).collect();
+        tell(&format!("pool {}: {}", pool.name, targets.join(", ")));
+    }
+    Ok(())
+}
+
+async fn demo(listen: SocketAddr, seconds: Option<u64>, wall: bool) -> Result<(), Box<dyn Error>> {
+    let listener = bind(listen, "--listen, such as --listen 127.0.0.1:0").await?;
+    let demo = Demo::new(listener).seconds(seconds).wall(wall);
+    Ok(demo.run(shutdown_signal()).await?)
+}
+
+async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => "it is in use".to_owned(),
+            io::ErrorKind::PermissionDenied => "that is not permitted".to_owned(),
+            _ => error.to_string(),
+        };
+        format!("cannot listen on {address}: {why}. Choose another address with {instead}.")
+    })
+}
+
+/// Logs to the standard error, by `RUST_LOG`: without it, warnings and what the gateway is up to.
+fn log() {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+#[allow(clippy::print_stdout, reason = "a command answers its user")]
+fn tell(text: &str) {
+    println!("{text}");
+}
+
+#[allow(clippy::print_stderr, reason = "a command speaks to its user")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

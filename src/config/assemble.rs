@@ -1,0 +1,228 @@
+use std::{collections::HashSet, net::SocketAddr, ops::Range, time::Duration};
+
+use toml::Spanned;
+
+use super::{
+    Config, DEADLINE, Timeouts, schema,
+    upstream::{NamedUpstream, find, named_upstream},
+};
+use crate::{
+    dialect,
+    router::{BuildError, Mode, NobodyFree, OutcomeRouter, Pool, Target, Upstream},
+};
+
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const MAX_BODY: u64 = 32 * 1024 * 1024;
+/// A day: nothing here should wait longer.
+const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What is wrong, and where.
+pub(super) struct Fault {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+}
+
+impl Fault {
+    pub(super) fn at<T>(place: &Spanned<T>, message: impl Into<String>) -> Self {
+        Self {
+            span: place.span(),
+            message: message.into(),
+        }
+    }
+
+    fn nowhere(message: impl Into<String>) -> Self {
+        Self {
+            span: 0..0,
+            message: message.into(),
+        }
+    }
+}
+
+pub(super) fn assemble(
+    file: schema::File,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Fault> {
+    let mut upstreams: Vec<NamedUpstream> = Vec::new();
+    for upstream in file.upstream {
+        let name = &upstream.name;
+        if upstreams.iter().any(|other| other.name == *name.get_ref()) {
+            let message = format!("two upstreams are named {:?}", name.get_ref());
+            return Err(Fault::at(name, message));
+        }
+        upstreams.push(named_upstream(upstream, variable)?);
+    }
+    let default_upstream = file
+        .default_upstream
+        .map(|name| find(&upstreams, &name).map(|found| (found.upstream.clone(), found.timeouts)))
+        .transpose()?;
+    let pass_unknown_models = file.pass_unknown_models.as_ref();
+    if let Some(pass) = pass_unknown_models.filter(|pass| *pass.get_ref())
+        && default_upstream.is_none()
+    {
+        let message = "pass_unknown_models needs default_upstream: the name of the upstream that \
+                       serves them";
+        return Err(Fault::at(pass, message));
+    }
+    if file.pool.is_empty() {
+        return Err(Fault::nowhere(
+            "there is no [[pool]]; nothing would be served",
+        ));
+    }
+    let max_body = file.limits.max_body_bytes.as_ref();
+    let max_body = max_body.map_or(Ok(MAX_BODY), |limit| at_least_one(limit).copied())?;
+    let mut builder =
+        OutcomeRouter::builder().max_body_bytes(usize::try_from(max_body).unwrap_or(usize::MAX));
+    let mut timeouts = Vec::new();
+    let mut warnings = Vec::new();
+    let mut answered = HashSet::new();
+    for pool in &file.pool {
+        for name in std::iter::once(&pool.name).chain(&pool.aliases) {
+            if !answered.insert(name.get_ref().clone()) {
+                let text = name.get_ref();
+                return Err(Fault::at(
+                    name,
+                    format!("{text:?} is already the name or an alias of a pool"),
+                ));
+            }
+        }
+        builder = builder.pool(assemble_pool(
+            pool,
+            &upstreams,
+            &mut timeouts,
+            &mut warnings,
+        )?);
+    }
+    Ok(Config {
+        listen: listen(file.listen.as_ref())?,
+        router: builder
+            .build()
+            .map_err(|error| Fault::nowhere(error.to_string()))?,
+        deadline: file.deadline_ms.as_ref().map_or(Ok(DEADLINE), millis)?,
+        default_upstream,
+        pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),
+        state_endpoint: file.state_endpoint,
+        timeouts,
+        warnings,
+    })
+}
+
+fn assemble_pool(
+    pool: &schema::Pool,
+    upstreams: &[NamedUpstream],
+    timeouts: &mut Vec<(String, String, Timeouts)>,
+    warnings: &mut Vec<String>,
+) -> Result<Pool, Fault> {
+    let name = pool.name.get_ref();
+    let mut built = Pool::new(name)
+        .mode(match pool.mode {
+            schema::Mode::Route => Mode::Route,
+            schema::Mode::Observe => Mode::Observe,
+            schema::Mode::Off => Mode::Off,
+        })
+        .nobody_free(match pool.nobody_free {
+            schema::NobodyFree::Wait => NobodyFree::Wait,
+            schema::NobodyFree::Answer => NobodyFree::Answer,
+            schema::NobodyFree::LeastBad => NobodyFree::LeastBad,
+        });
+    if pool.targets.is_empty() {
+        let message = format!(
+            "pool {name:?} has no target; expected [[pool.target]] tables, each with a model and the \
+             name of an upstream"
+        );
+        return Err(Fault::at(&pool.name, message));
+    }
+    for alias in &pool.aliases {
+        built = built.alias(alias.get_ref());
+    }
+    let mut labels: Vec<&str> = Vec::new();
+    let mut speakers = [0_usize; dialect::ALL.len()];
+    for target in &pool.targets {
+        let label = target.name.as_ref().unwrap_or(&target.model);
+        if labels.contains(&label.get_ref().as_str()) {
+            let text = label.get_ref();
+            let message = format!(
+                "pool {name:?} has two targets named {text:?}; give one of them another name = \
+                 \"...\""
+            );
+            return Err(Fault::at(label, message));
+        }
+        labels.push(label.get_ref());
+        let found = find(upstreams, &target.upstream)?;
+        for (dialect, count) in dialect::ALL.iter().zip(&mut speakers) {
+            *count += usize::from(found.upstream.speaks(dialect.name()));
+        }
+        timeouts.push((name.clone(), label.get_ref().clone(), found.timeouts));
+        built = built.target(assemble_target(target, found.upstream.clone()));
+    }
+    warn(name, pool.targets.len(), &speakers, warnings);
+    check(&built).map_err(|error| Fault::at(&pool.name, error.to_string()))?;
+    Ok(built)
+}
+
+fn assemble_target(target: &schema::Target, upstream: Upstream) -> Target {
+    let mut built = Target::new(target.model.get_ref()).upstream(upstream);
+    if let Some(name) = &target.name {
+        built = built.named(name.get_ref());
+    }
+    if let Some(group) = &target.quota_group {
+        built = built.quota_group(group);
+    }
+    built
+}
+
+/// Builds the pool alone, so that what is wrong with it is said at its place in the file.
+fn check(pool: &Pool) -> Result<(), BuildError> {
+    OutcomeRouter::builder()
+        .pool(pool.clone())
+        .build()
+        .map(drop)
+}
+
+fn warn(pool: &str, targets: usize, speakers: &[usize], warnings: &mut Vec<String>) {
+    if targets == 1 {
+        warnings.push(format!(
+            "pool {pool:?} has a single target: nothing can take over when it fails"
+        ));
+        return;
+    }
+    for (dialect, count) in dialect::ALL.iter().zip(speakers) {
+        if *count == 1 {
+            let dialect = dialect.name();
+            warnings.push(format!(
+                "pool {pool:?} has a single target for requests in the {dialect} format: nothing \
+                 can take over when it fails"
+            ));
+        }
+    }
+}
+
+fn listen(written: Option<&Spanned<String>>) -> Result<SocketAddr, Fault> {
+    let Some(written) = written else {
+        return Ok(LISTEN);
+    };
+    written.get_ref().parse().map_err(|_| {
+        let text = written.get_ref();
+        let message = format!(
+            "listen: {text:?} is no address; expected an IP address and a port, such as \
+             \"127.0.0.1:8080\""
+        );
+        Fault::at(written, message)
+    })
+}
+
+fn at_least_one(written: &Spanned<u64>) -> Result<&u64, Fault> {
+    match written.get_ref() {
+        0 => Err(Fault::at(written, "expected a number from 1")),
+        number => Ok(number),
+    }
+}
+
+pub(super) fn millis(written: &Spanned<u64>) -> Result<Duration, Fault> {
+    let number = *at_least_one(written)?;
+    if number > LONGEST_MS {
+        let message = format!("expected at most {LONGEST_MS} milliseconds, a day");
+        return Err(Fault::at(written, message));
+    }
+    Ok(Duration::from_millis(number))
+}

@@ -1,0 +1,154 @@
+//! A configuration file becomes a router.
+//!
+//! The format is TOML. Keys that are not known are refused, and every error says where in the file
+//! it is and what was expected there. Secrets stand in environment variables, which the file names.
+//!
+//! ```
+//! let source = r#"
+//! listen = "127.0.0.1:8080"        # the default
+//! deadline_ms = 30000              # a call without an answer by then begins no further attempt
+//! default_upstream = "openai"      # for what is no routable inference; without it, that is a 404
+//! pass_unknown_models = false      # send models that no pool serves to the default upstream
+//! state_endpoint = false           # serve GET /outcome/state, to everybody who can reach it
+//!
+//! [limits]
+//! max_body_bytes = 33554432        # of a request, decoded
+//!
+//! [[upstream]]
+//! name = "openai"
+//! base_url = "https://api.openai.com/v1"   # as an SDK takes it
+//! api_key_env = "OPENAI_API_KEY"           # the name of the variable, not the key
+//! dialect = "openai"               # or "anthropic"; without it, either
+//! connect_timeout_ms = 5000
+//! attempt_timeout_ms = 300000      # until the head of the answer
+//! idle_timeout_ms = 300000         # between two parts of its body
+//!
+//! [[pool]]
+//! name = "chat"                    # callers may name it as their model
+//! aliases = ["default"]            # and these, and the models of its targets
+//! mode = "route"                   # or "observe", or "off"
+//! nobody_free = "wait"             # or "answer" with a 429 at once, or use the "least_bad"
+//!
+//! [[pool.target]]                  # in order of preference
+//! model = "gpt-4o"
+//! upstream = "openai"
+//!
+//! [[pool.target]]
+//! model = "gpt-4o-mini"
+//! upstream = "openai"
+//! name = "mini"                    # the model, unless given
+//! quota_group = "small models"     # for targets that share a limit of the provider
+//! "#;
+//! use tower_outcome::config::Config;
+//!
+//! // `Config::load` reads a file and the environment.
+//! let config = Config::parse("gateway.toml", source, |variable| {
+//!     (variable == "OPENAI_API_KEY").then(|| "secret".to_owned())
+//! })?;
+//! assert!(config.router().knows("gpt-4o"));
+//! # Ok::<(), tower_outcome::config::ConfigError>(())
+//! ```
+
+mod assemble;
+mod error;
+mod schema;
+mod suggest;
+mod upstream;
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+pub use self::error::ConfigError;
+use crate::router::{OutcomeRouter, Upstream};
+
+/// A call that has no answer by then begins no further attempt: half of the minute after
+/// which proxies in front commonly give up.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a configuration file says, checked.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) router: OutcomeRouter,
+    pub(crate) deadline: Duration,
+    pub(crate) default_upstream: Option<(Upstream, Timeouts)>,
+    pub(crate) pass_unknown_models: bool,
+    pub(crate) state_endpoint: bool,
+    /// By pool and target.
+    pub(crate) timeouts: Vec<(String, String, Timeouts)>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// How long an upstream is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection, TLS excluded. Default: 5 s, as the official SDKs.
+    pub connect: Duration,
+    /// For the head of an answer. Default: 5 min: an answer that is not streamed has its head only
+    /// when it is complete.
+    pub attempt: Duration,
+    /// Between two frames of the body. Default: 5 min: a model may think that long in silence.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            attempt: Duration::from_secs(300),
+            idle: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file. The secrets come from the environment.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or says something that cannot be.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let source = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::whole(&file, format!("cannot be read: {error}")))?;
+        Self::parse(&file, &source, |variable| std::env::var(variable).ok())
+    }
+
+    /// Reads the text of a file. `variable` looks up an environment variable.
+    ///
+    /// # Errors
+    ///
+    /// If the text says something that cannot be. The error names `file` as its place.
+    pub fn parse(
+        file: &str,
+        source: &str,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let parsed = toml::from_str(source)
+            .map_err(|error| ConfigError::at(file, source, error.span(), error.message()))?;
+        assemble::assemble(parsed, &variable).map_err(|fault| {
+            let span = (!fault.span.is_empty()).then_some(fault.span);
+            ConfigError::at(file, source, span, &fault.message)
+        })
+    }
+
+    /// Returns the address to listen on.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Returns the router.
+    #[must_use]
+    pub fn router(&self) -> &OutcomeRouter {
+        &self.router
+    }
+
+    /// Returns what is allowed but probably not meant.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.warnings.iter().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests;

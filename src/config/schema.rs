@@ -1,0 +1,87 @@
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) deadline_ms: Option<Spanned<u64>>,
+    pub(super) pass_unknown_models: Option<Spanned<bool>>,
+    pub(super) default_upstream: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) state_endpoint: bool,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) upstream: Vec<Upstream>,
+    #[serde(default)]
+    pub(super) pool: Vec<Pool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) max_body_bytes: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) name: Spanned<String>,
+    pub(super) base_url: Spanned<String>,
+    pub(super) dialect: Option<Dialect>,
+    pub(super) api_key_env: Option<Spanned<String>>,
+    pub(super) connect_timeout_ms: Option<Spanned<u64>>,
+    pub(super) attempt_timeout_ms: Option<Spanned<u64>>,
+    pub(super) idle_timeout_ms: Option<Spanned<u64>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Dialect {
+    #[serde(rename = "openai")]
+    OpenAi,
+    Anthropic,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pool {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) aliases: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) mode: Mode,
+    #[serde(default)]
+    pub(super) nobody_free: NobodyFree,
+    #[serde(default, rename = "target", alias = "targets")]
+    pub(super) targets: Vec<Target>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mode {
+    #[default]
+    Route,
+    Observe,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NobodyFree {
+    #[default]
+    Wait,
+    Answer,
+    LeastBad,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    pub(super) model: Spanned<String>,
+    pub(super) upstream: Spanned<String>,
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) quota_group: Option<String>,
+}

@@ -1,0 +1,196 @@
+use std::{collections::VecDeque, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body as _;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+
+use super::{
+    decode::{Coding, DecodeError},
+    refuse::{refuse, unknown_model, unknown_path},
+    upstreams::Inbound,
+};
+use crate::{
+    dialect::{self, Dialect, Endpoint, Unroutable},
+    route::{Collected, Collector, RequestBody, inspect},
+    router::{OutcomeRouter, Passed},
+};
+
+/// A caller that sends nothing of its body for this long is gone, or means harm.
+const UPLOAD_IDLE: Duration = Duration::from_secs(15);
+/// And one that takes this long in all would fail its own timeout.
+const UPLOAD: Duration = Duration::from_secs(300);
+/// A body this short is decoded in no time, whatever it expands to.
+const DECODED_HERE: usize = 512;
+
+/// The answer to a request that is not let in. Boxed, as it is rare and large.
+type Refused = Box<Response<Body>>;
+
+/// What is let in.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) router: OutcomeRouter,
+    /// Whether there is an upstream for what is not routed.
+    pub(super) fallback: bool,
+    pub(super) pass_unknown_models: bool,
+    /// Bounds how many bodies are decoded at a time.
+    pub(super) decoders: Semaphore,
+}
+
+/// A request to an inference endpoint.
+struct Call {
+    dialect: &'static dyn Dialect,
+    endpoint: Endpoint,
+}
+
+impl Rules {
+    /// Decides whether a request goes on; whole and decoded if it is to be routed.
+    pub(super) async fn admit(
+        &self,
+        parts: Parts,
+        body: Body,
+    ) -> Result<Request<Inbound>, Refused> {
+        let detected = (parts.method == Method::POST)
+            .then(|| dialect::detect(parts.uri.path()))
+            .flatten();
+        let Some((dialect, endpoint)) = detected else {
+            if self.fallback {
+                return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
+            }
+            let path = parts.uri.path();
+            return Err(unknown_path(&parts.headers, &parts.method, path).into());
+        };
+        Call { dialect, endpoint }.admit(self, parts, body).await
+    }
+}
+
+impl Call {
+    async fn admit(
+        &self,
+        rules: &Rules,
+        mut parts: Parts,
+        body: Body,
+    ) -> Result<Request<Inbound>, Refused> {
+        let max_body = rules.router.max_body();
+        let coding = Coding::of(&parts.headers);
+        let encoding = parts.headers.remove(header::CONTENT_ENCODING);
+        match inspect(&parts, &body.size_hint(), max_body) {
+            Ok(_) => {}
+            Err(Passed::TooLarge) => return Err(self.too_large(max_body)),
+            Err(_) if rules.fallback => {
+                if let Some(encoding) = encoding {
+                    parts.headers.insert(header::CONTENT_ENCODING, encoding);
+                }
+                return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
+            }
+            Err(Passed::Signed) => {
+                let message = "A signed request cannot be routed: its model may have to change.";
+                return Err(self.refuse(StatusCode::BAD_REQUEST, message));
+            }
+            Err(_) => {
+                let message = "The content-type must be application/json.";
+                return Err(self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+            }
+        }
+        let coding = coding.map_err(|_| {
+            let message = "The content-encoding must be one of gzip, deflate, br and zstd.";
+            self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+        })?;
+        let collected = timeout(UPLOAD, self.collect(body, max_body));
+        let mut chunks = collected.await.unwrap_or_else(|_| Err(self.too_slow()))?;
+        if let Some(coding) = coding {
+            let decoded = decode(coding, chunks, max_body, &rules.decoders).await;
+            chunks = VecDeque::from([decoded.map_err(|error| match error {
+                DecodeError::TooLarge => self.too_large(max_body),
+                DecodeError::Malformed => {
+                    let message = "The body is not what its content-encoding says.";
+                    self.refuse(StatusCode::BAD_REQUEST, message)
+                }
+            })?]);
+        }
+        let model = self.model(&parts, chunks.make_contiguous())?;
+        if !(rules.router.knows(&model) || rules.pass_unknown_models) {
+            return Err(unknown_model(self.dialect, &model).into());
+        }
+        // The body has its true length from here on.
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Ok(Request::from_parts(parts, RequestBody::whole(chunks, None)))
+    }
+
+    async fn collect(&self, body: Body, max_body: usize) -> Result<VecDeque<Bytes>, Refused> {
+        let mut collector = Collector::new(body, max_body);
+        loop {
+            let seen = collector.len();
+            let progress = std::future::poll_fn(|cx| match collector.poll(cx) {
+                std::task::Poll::Pending if collector.len() > seen => std::task::Poll::Ready(None),
+                polled => polled.map(Some),
+            });
+            match timeout(UPLOAD_IDLE, progress).await {
+                Ok(None) => {}
+                Ok(Some(Ok(Collected::Whole { chunks, .. }))) => return Ok(chunks),
+                Ok(Some(Err(_) | Ok(Collected::TooLarge { .. }))) => {
+                    return Err(self.too_large(max_body));
+                }
+                Ok(Some(Ok(Collected::Failed { .. }))) => {
+                    let message = "The body ended before its end.";
+                    return Err(self.refuse(StatusCode::BAD_REQUEST, message));
+                }
+                Err(_) => return Err(self.too_slow()),
+            }
+        }
+    }
+
+    fn model(&self, parts: &Parts, chunks: &[Bytes]) -> Result<String, Refused> {
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let content_type = parts.headers.get(header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        self.dialect
+            .locate(self.endpoint, target, content_type, chunks)
+            .map(|located| located.model)
+            .map_err(|why| {
+                let message = match why {
+                    Unroutable::TooDeep => "The body is nested deeper than 128 levels.",
+                    Unroutable::NoModel => "The body names no model: \"model\" must be a string.",
+                    Unroutable::ContentType | Unroutable::NotJson => {
+                        "The body must be a JSON object."
+                    }
+                };
+                self.refuse(StatusCode::BAD_REQUEST, message)
+            })
+    }
+
+    fn too_large(&self, max_body: usize) -> Refused {
+        let message = format!("The body is too large: at most {max_body} bytes are taken.");
+        self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &message)
+    }
+
+    fn too_slow(&self) -> Refused {
+        let message = "The body did not arrive in time.";
+        self.refuse(StatusCode::REQUEST_TIMEOUT, message)
+    }
+
+    fn refuse(&self, status: StatusCode, message: &str) -> Refused {
+        refuse(self.dialect, status, message).into()
+    }
+}
+
+async fn decode(
+    coding: Coding,
+    chunks: VecDeque<Bytes>,
+    limit: usize,
+    decoders: &Semaphore,
+) -> Result<Bytes, DecodeError> {
+    let len: usize = chunks.iter().map(Bytes::len).sum();
+    if len <= DECODED_HERE {
+        return coding.decode(chunks, limit);
+    }
+    // Never closed; and a permit less would only mean more work at a time.
+    let _permit = decoders.acquire().await.ok();
+    spawn_blocking(move || coding.decode(chunks, limit))
+        .await
+        .unwrap_or(Err(DecodeError::Malformed))
+}

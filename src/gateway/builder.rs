@@ -1,0 +1,131 @@
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
+
+use super::{admit::Rules, service::Gateway, upstreams::Upstreams};
+use crate::{
+    config::{Config, DEADLINE, Timeouts},
+    failover::FailoverLayer,
+    route::OutcomeRoutingLayer,
+    router::{BuildError, OutcomeRouter, Upstream},
+};
+
+/// Builds a [`Gateway`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    router: OutcomeRouter,
+    deadline: Duration,
+    timeouts: Timeouts,
+    target_timeouts: Vec<(String, String, Timeouts)>,
+    default_upstream: Option<Upstream>,
+    pass_unknown_models: bool,
+    state_endpoint: bool,
+}
+
+impl Builder {
+    pub(super) fn new(router: OutcomeRouter) -> Self {
+        Self {
+            router,
+            deadline: DEADLINE,
+            timeouts: Timeouts::default(),
+            target_timeouts: Vec::new(),
+            default_upstream: None,
+            pass_unknown_models: false,
+            state_endpoint: false,
+        }
+    }
+
+    pub(super) fn from_config(config: Config) -> Self {
+        let mut builder = Self::new(config.router)
+            .deadline(config.deadline)
+            .pass_unknown_models(config.pass_unknown_models)
+            .state_endpoint(config.state_endpoint);
+        if let Some((upstream, timeouts)) = config.default_upstream {
+            builder = builder.default_upstream(upstream).timeouts(timeouts);
+        }
+        builder.target_timeouts = config.timeouts;
+        builder
+    }
+
+    /// Sets the time after which a call begins no further attempt and waits for no target.
+    /// Default: 30 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets how long upstreams are waited for, where a target has no timeouts of its own.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Sets how long one target of a pool is waited for.
+    pub fn target_timeouts(
+        mut self,
+        pool: impl Into<String>,
+        target: impl Into<String>,
+        timeouts: Timeouts,
+    ) -> Self {
+        self.target_timeouts
+            .push((pool.into(), target.into(), timeouts));
+        self
+    }
+
+    /// Sets the upstream of targets that have none of their own, and of requests that are no
+    /// routable inference. Default: none; the latter are answered 404.
+    pub fn default_upstream(mut self, upstream: Upstream) -> Self {
+        self.default_upstream = Some(upstream);
+        self
+    }
+
+    /// Sets whether a request for a model that no pool serves goes to the default upstream.
+    /// Default: it is answered 404.
+    pub fn pass_unknown_models(mut self, pass: bool) -> Self {
+        self.pass_unknown_models = pass;
+        self
+    }
+
+    /// Sets whether `GET /outcome/state` tells what the router knows, to everybody who can reach
+    /// the gateway. Default: it does not.
+    pub fn state_endpoint(mut self, state: bool) -> Self {
+        self.state_endpoint = state;
+        self
+    }
+
+    /// Builds the gateway.
+    ///
+    /// # Errors
+    ///
+    /// If a target, or the passing of unknown models, needs a default upstream and there is none.
+    pub fn build(self) -> Result<Gateway, BuildError> {
+        if self.default_upstream.is_none() {
+            if let Some(target) = self.router.without_upstream() {
+                return Err(BuildError::new(format!(
+                    "target {target:?} has no upstream, and the gateway no default upstream"
+                )));
+            }
+            if self.pass_unknown_models {
+                return Err(BuildError::new(
+                    "unknown models can only be passed to a default upstream, and there is none",
+                ));
+            }
+        }
+        let rules = Rules {
+            router: self.router.clone(),
+            fallback: self.default_upstream.is_some(),
+            pass_unknown_models: self.pass_unknown_models,
+            decoders: Semaphore::new(
+                std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            ),
+        };
+        let upstreams = Upstreams::new(self.default_upstream, self.timeouts, self.target_timeouts);
+        let stack = ServiceBuilder::new()
+            .layer(FailoverLayer::new(self.router.clone()).deadline(self.deadline))
+            .layer(OutcomeRoutingLayer::new(self.router))
+            .service(upstreams);
+        Ok(Gateway::new(Arc::new(rules), stack, self.state_endpoint))
+    }
+}

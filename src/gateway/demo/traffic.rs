@@ -1,0 +1,92 @@
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode, header};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use serde_json::json;
+use tokio::{
+    sync::{Semaphore, mpsc::UnboundedSender},
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::PREFERRED;
+use crate::gateway::headers;
+
+/// More would be no demonstration, but an attack.
+const AT_A_TIME: usize = 256;
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// What a caller saw.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) at: Instant,
+    pub(super) took: Duration,
+    pub(super) status: Option<StatusCode>,
+    pub(super) model: String,
+    pub(super) reason: String,
+    pub(super) attempts: u32,
+}
+
+/// Sends requests at a steady rate, every other one for a stream.
+pub(super) async fn send(address: SocketAddr, per_second: u32, answers: UnboundedSender<Answer>) {
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build_http();
+    let places = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut tick = interval(Duration::from_secs(1) / per_second);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut stream = false;
+    loop {
+        tick.tick().await;
+        stream = !stream;
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
+        let (client, answers) = (client.clone(), answers.clone());
+        tokio::spawn(async move {
+            let _ = answers.send(ask(&client, address, stream).await);
+            drop(place);
+        });
+    }
+}
+
+async fn ask(client: &Client<HttpConnector, Body>, address: SocketAddr, stream: bool) -> Answer {
+    let at = Instant::now();
+    let body = json!({
+        "model": PREFERRED,
+        "messages": [{ "role": "user", "content": "Hello!" }],
+        "stream": stream,
+    });
+    let request = Request::post(format!("http://{address}/v1/chat/completions"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body.to_string()));
+    let mut answer = Answer {
+        at,
+        took: Duration::ZERO,
+        status: None,
+        model: String::new(),
+        reason: String::new(),
+        attempts: 0,
+    };
+    let Ok(request) = request else { return answer };
+    if let Ok(response) = client.request(request).await {
+        let (parts, body) = response.into_parts();
+        let whole = axum::body::to_bytes(Body::new(body), MAX_ANSWER).await;
+        answer.status = whole.is_ok().then_some(parts.status);
+        answer.model = text(&parts.headers, &headers::MODEL);
+        answer.reason = text(&parts.headers, &headers::REASON);
+        answer.attempts = text(&parts.headers, &headers::ATTEMPTS)
+            .parse()
+            .unwrap_or_default();
+    }
+    answer.took = at.elapsed();
+    answer
+}
+
+fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}

@@ -1,0 +1,149 @@
+use std::borrow::Cow;
+
+use http::{
+    HeaderMap, HeaderValue, Uri, Version,
+    header::{self, HeaderName},
+    request, response,
+    uri::PathAndQuery,
+};
+
+use crate::hints::{Call, Routed};
+
+pub(super) const MODEL: HeaderName = HeaderName::from_static("x-outcome-model");
+pub(super) const REQUESTED: HeaderName = HeaderName::from_static("x-outcome-requested-model");
+pub(super) const TARGET: HeaderName = HeaderName::from_static("x-outcome-target");
+pub(super) const REASON: HeaderName = HeaderName::from_static("x-outcome-reason");
+pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-outcome-attempts");
+pub(super) const ID: HeaderName = HeaderName::from_static("x-outcome-id");
+
+/// Headers that speak of one connection (RFC 9110, 7.6.1), beside those that `Connection` lists.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Headers by which a provider speaks of its own host name, not of ours: cookies that nobody will
+/// send back, and promises about TLS and HTTP/3.
+const OF_THE_ORIGIN: [HeaderName; 3] = [
+    header::ALT_SVC,
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+];
+
+/// Makes a request a fresh one: nothing of the connection it came on is left, and above all not
+/// where it was addressed to. Only the configuration chooses a host.
+pub(super) fn enter(parts: &mut request::Parts) {
+    remove_hop_by_hop(&mut parts.headers);
+    parts.headers.remove(header::HOST);
+    parts.headers.remove(header::EXPECT);
+    parts.version = Version::HTTP_11;
+    let target = parts.uri.path_and_query().cloned();
+    parts.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+}
+
+/// Makes an answer ours, and tells who served.
+pub(super) fn leave(parts: &mut response::Parts, call: &Call) {
+    remove_hop_by_hop(&mut parts.headers);
+    for name in &OF_THE_ORIGIN {
+        parts.headers.remove(name);
+    }
+    parts.version = Version::HTTP_11;
+    let routed = parts.extensions.remove::<Routed>();
+    if let Some(routed) = routed.or_else(|| call.last()) {
+        tell(&mut parts.headers, &routed, call);
+    }
+}
+
+/// Tells who served a request, or was the last to fail it.
+pub(super) fn tell(headers: &mut HeaderMap, routed: &Routed, call: &Call) {
+    headers.insert(MODEL, visible(routed.model()));
+    headers.insert(REQUESTED, visible(routed.requested_model()));
+    headers.insert(TARGET, visible(routed.target()));
+    headers.insert(REASON, visible(&routed.reason().to_string()));
+    headers.insert(ATTEMPTS, HeaderValue::from(call.attempts()));
+    headers.insert(ID, visible(&routed.outcome_id().to_string()));
+}
+
+/// Writes a text into a header value: what is not visible ASCII is percent-encoded.
+fn visible(text: &str) -> HeaderValue {
+    let is_visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    let escaped = if text.bytes().all(is_visible) {
+        Cow::Borrowed(text)
+    } else {
+        let mut escaped = String::with_capacity(text.len() + 16);
+        for byte in text.bytes() {
+            if is_visible(byte) && byte != b'%' {
+                escaped.push(char::from(byte));
+            } else {
+                escaped.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        Cow::Owned(escaped)
+    };
+    // All of it is visible now.
+    HeaderValue::from_str(&escaped).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let listed: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in listed.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn f21_hop_by_hop_headers_are_removed_with_those_that_connection_lists() {
+        let request = Request::post("/v1/chat/completions")
+            .header("connection", "close, X-One")
+            .header("connection", "x-two, not a name, \u{e9}")
+            .header("x-one", "1")
+            .header("x-two", "2")
+            .header("te", "trailers")
+            .header("transfer-encoding", "chunked")
+            .header("upgrade", "websocket")
+            .header("proxy-authorization", "secret")
+            .header("x-three", "3");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        enter(&mut parts);
+        let names: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-three"]);
+    }
+
+    #[test]
+    fn f22_the_caller_does_not_say_where_a_request_goes() {
+        let request = Request::post("http://169.254.169.254/v1/x?y").header("host", "evil");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        enter(&mut parts);
+        assert_eq!(parts.uri, "/v1/x?y");
+        assert!(parts.headers.is_empty());
+    }
+
+    #[test]
+    fn f20_header_values_are_visible_ascii() {
+        for (text, value) in [
+            ("gpt-4o", "gpt-4o"),
+            ("100 %", "100 %"),
+            ("a\r\nset-cookie: b", "a%0D%0Aset-cookie: b"),
+            ("modèle 9%\0", "mod%C3%A8le 9%25%00"),
+        ] {
+            assert_eq!(visible(text), value);
+        }
+    }
+}

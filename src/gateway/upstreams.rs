@@ -1,0 +1,266 @@
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response, header, request::Parts};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::time::timeout;
+use tower::{Service, timeout::error::Elapsed};
+
+use super::{idle::IdleBody, refuse::dialect_of};
+use crate::{
+    config::Timeouts,
+    dialect,
+    hints::Call,
+    route::{RequestBody, readdress},
+    router::Upstream,
+};
+
+/// A request body as it comes from the caller, whole or still arriving.
+pub(super) type Inbound = RequestBody<axum::body::Body>;
+/// A request body below failover and routing.
+pub(super) type Outbound = RequestBody<RequestBody<Inbound>>;
+type HttpClient = Client<HttpsConnector<HttpConnector>, Outbound>;
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A dead connection is noticed after twice this, also while a stream is silent.
+const PING: Duration = Duration::from_secs(30);
+
+/// The client of all upstreams: one call is one attempt, within its timeouts.
+#[derive(Clone)]
+pub(super) struct Upstreams {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Where requests go that routing did not address.
+    fallback: Option<Upstream>,
+    fallback_route: Route,
+    /// By pool and target.
+    routes: Vec<(String, String, Route)>,
+}
+
+#[derive(Clone)]
+struct Route {
+    client: HttpClient,
+    timeouts: Timeouts,
+}
+
+impl Upstreams {
+    pub(super) fn new(
+        fallback: Option<Upstream>,
+        timeouts: Timeouts,
+        of_targets: Vec<(String, String, Timeouts)>,
+    ) -> Self {
+        let tls = tls();
+        let mut clients: Vec<(Duration, HttpClient)> = Vec::new();
+        let mut route = |timeouts: Timeouts| {
+            let known = clients
+                .iter()
+                .find(|(connect, _)| *connect == timeouts.connect);
+            if let Some((_, client)) = known {
+                let client = client.clone();
+                return Route { client, timeouts };
+            }
+            let client = client(tls.clone(), timeouts.connect);
+            clients.push((timeouts.connect, client.clone()));
+            Route { client, timeouts }
+        };
+        let fallback_route = route(timeouts);
+        let routes = of_targets
+            .into_iter()
+            .map(|(pool, target, timeouts)| (pool, target, route(timeouts)))
+            .collect();
+        Self {
+            inner: Arc::new(Inner {
+                fallback,
+                fallback_route,
+                routes,
+            }),
+        }
+    }
+}
+
+impl Inner {
+    fn route(&self, parts: &Parts) -> &Route {
+        let Some(routed) = parts.extensions.get::<Call>().and_then(Call::last) else {
+            return &self.fallback_route;
+        };
+        self.routes
+            .iter()
+            .find(|(pool, target, _)| pool == routed.pool() && target == routed.target())
+            .map_or(&self.fallback_route, |(_, _, route)| route)
+    }
+}
+
+impl Service<Request<Outbound>> for Upstreams {
+    type Response = Response<IdleBody<Incoming>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Outbound>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let Route { client, timeouts } = self.inner.route(&parts).clone();
+        if parts
+            .extensions
+            .get::<Call>()
+            .is_some_and(|call| call.attempts() > 0)
+        {
+            // A compressed answer cannot be looked into.
+            parts.headers.insert(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            );
+        }
+        // Everything came in without a host; what routing addressed has one now.
+        if parts.uri.authority().is_none() {
+            match &self.inner.fallback {
+                Some(upstream) => address(&mut parts, upstream),
+                None => return Box::pin(async { Err("no upstream serves this request".into()) }),
+            }
+        }
+        let request = Request::from_parts(parts, body);
+        Box::pin(async move {
+            match timeout(timeouts.attempt, client.request(request)).await {
+                Ok(answered) => Ok(answered?.map(|body| IdleBody::new(body, timeouts.idle))),
+                Err(_) => Err(Elapsed::new().into()),
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstreams")
+            .field("fallback", &self.inner.fallback)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sends a request that was not routed to an upstream, without the caller's credentials.
+fn address(parts: &mut Parts, upstream: &Upstream) {
+    let path = parts.uri.path();
+    let (dialect, suffix) = match dialect::detect(path) {
+        Some((dialect, endpoint)) => (dialect, endpoint.suffix),
+        None => {
+            let dialect = upstream
+                .dialect
+                .unwrap_or_else(|| dialect_of(&parts.headers));
+            (dialect, overlap(&upstream.base_path, path))
+        }
+    };
+    readdress(parts, upstream, dialect, suffix);
+}
+
+/// Returns the length of the longest start of `path` that the base path ends with, in whole
+/// segments: SDKs count `/v1` to their base URL or to the path, as they like.
+fn overlap(base: &str, path: &str) -> usize {
+    path.match_indices('/')
+        .map(|(at, _)| at)
+        .chain([path.len()])
+        .filter(|at| path.get(..*at).is_some_and(|start| base.ends_with(start)))
+        .max()
+        .unwrap_or_default()
+}
+
+fn client(tls: ClientConfig, connect_timeout: Duration) -> HttpClient {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(PING));
+    tcp.set_connect_timeout(Some(connect_timeout));
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(tcp);
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING)
+        .build(connector)
+}
+
+/// The crypto provider is named: with another one linked, the default would be ambiguous and panic.
+fn tls() -> ClientConfig {
+    let builder = || {
+        #[allow(
+            clippy::expect_used,
+            reason = "ring serves the default protocol versions"
+        )]
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring serves TLS 1.2 and 1.3")
+    };
+    let builder = match builder().with_native_roots() {
+        Ok(rooted) => rooted,
+        Err(error) => {
+            tracing::warn!(%error, "no root certificates: https upstreams cannot be reached");
+            builder().with_root_certificates(RootCertStore::empty())
+        }
+    };
+    builder.with_no_client_auth()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::*;
+    use crate::router::Credential;
+
+    #[test]
+    fn base_paths_and_paths_are_joined_where_they_overlap() {
+        for (base, path, joined) in [
+            ("http://h/v1", "/v1/files?x", "http://h/v1/files?x"),
+            (
+                "http://h/openai/v1",
+                "/v1/files",
+                "http://h/openai/v1/files",
+            ),
+            ("http://h", "/v1/files", "http://h/v1/files"),
+            ("http://h/v1", "/files", "http://h/v1/files"),
+            ("http://h/v1", "/v10/files", "http://h/v1/v10/files"),
+            ("http://h/v1", "/v1", "http://h/v1"),
+            ("http://h/v1", "/", "http://h/v1/"),
+            (
+                "http://h/openai/v1",
+                "/v1/chat/completions",
+                "http://h/openai/v1/chat/completions",
+            ),
+        ] {
+            let (mut parts, ()) = Request::get(path).body(()).unwrap().into_parts();
+            address(&mut parts, &Upstream::new(base).unwrap());
+            assert_eq!(parts.uri, joined.parse::<Uri>().unwrap(), "{base} {path}");
+        }
+    }
+
+    #[test]
+    fn f39_the_fallback_gets_its_own_credential_only() {
+        let upstream = Upstream::new("http://h/v1").unwrap();
+        let upstream = upstream.credential(Credential::new("own").unwrap());
+        let request = Request::get("/v1/files?key=canary")
+            .header("authorization", "Bearer canary")
+            .header("x-api-key", "canary");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        address(&mut parts, &upstream);
+        assert_eq!(parts.headers["authorization"], "Bearer own");
+        assert!(!format!("{parts:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,13 @@
+//! What every public layer promises to the one above it and to the service below it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod failing;
+mod hold;
+mod mode;
+mod passing;
+mod readiness;
+mod waiting;

@@ -1,0 +1,17 @@
+//! The gateway over real sockets, in front of providers that send scripted bytes.
+
+#![cfg(feature = "gateway")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy takes helpers of integration tests for library code"
+)]
+
+mod mounting;
+mod requests;
+mod routing;
+mod secrets;
+mod server;
+mod support;

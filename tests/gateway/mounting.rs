@@ -1,0 +1,127 @@
+use std::net::SocketAddr;
+
+use axum::Router;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+use tower_outcome::gateway::{Gateway, serve};
+
+use crate::support::*;
+
+const OK: &str = "{\"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
+
+async fn get(address: SocketAddr, path: &str, header: Option<&str>) -> Response<Bytes> {
+    let mut request = Request::get(format!("http://{address}{path}"));
+    if let Some(header) = header {
+        request = request.header(header, "2023-06-01");
+    }
+    send(request.body(Full::default()).unwrap()).await
+}
+
+#[tokio::test]
+async fn it_says_that_it_is_alive_and_what_it_serves() {
+    let provider = Raw::json(200, OK).await;
+    let (address, _) = gateway(&[&provider]).await;
+    assert_eq!(get(address, "/healthz", None).await.body(), "ok\n");
+    for header in [None, Some("anthropic-version")] {
+        let list = get(address, "/v1/models", header).await;
+        let list: serde_json::Value = serde_json::from_slice(list.body()).unwrap();
+        let ids: Vec<_> = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| &it["id"])
+            .collect();
+        assert_eq!(ids, ["chat", "nickname", "first"]);
+    }
+    assert_eq!(
+        get(address, "/v1/models/first", None).await.status(),
+        StatusCode::OK
+    );
+    for path in ["/v1/models/other", "/v1/files", "/outcome/state", "/"] {
+        let response = get(address, path, None).await;
+        let (status, message) = error(path, &response);
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(message.contains(path), "{message}");
+    }
+    assert!(provider.seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_routed_goes_to_the_default_upstream() {
+    let provider = Raw::json(200, OK).await;
+    let other = Raw::json(200, "{\"object\":\"list\"}").await;
+    let builder = Gateway::builder(pool([provider.upstream()]))
+        .default_upstream(other.upstream())
+        .pass_unknown_models(true);
+    let address = start(builder.build().unwrap()).await;
+    let response = get(address, "/v1/files?limit=1", None).await;
+    assert_eq!(response.body(), "{\"object\":\"list\"}");
+    assert!(!response.headers().contains_key("x-outcome-model"));
+    post(address, CHAT, ask("unknown")).await;
+    post(address, CHAT, ask("first")).await;
+    let seen = other.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(
+        seen[0].starts_with("GET /v1/files?limit=1 HTTP/1.1\r\n"),
+        "{}",
+        seen[0]
+    );
+    assert!(seen[1].ends_with(&ask("unknown")), "{}", seen[1]);
+    assert_eq!(provider.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_gateway_without_an_upstream_for_a_target_is_not_built() {
+    let router = tower_outcome::OutcomeRouter::builder()
+        .model("gpt-4o")
+        .build()
+        .unwrap();
+    let error = Gateway::builder(router).build().unwrap_err().to_string();
+    assert!(error.contains("\"gpt-4o\" has no upstream"), "{error}");
+    let upstream = tower_outcome::Upstream::new("http://127.0.0.1:1").unwrap();
+    let builder = Gateway::builder(pool([upstream])).pass_unknown_models(true);
+    assert!(builder.build().is_err());
+}
+
+#[tokio::test]
+async fn it_can_be_mounted_under_a_path_of_an_application() {
+    let provider = Raw::json(200, OK).await;
+    let gateway = Gateway::builder(pool([provider.upstream()]))
+        .build()
+        .unwrap();
+    let app = Router::new()
+        .route("/", axum::routing::get(|| async { "mine" }))
+        .nest("/llm", gateway.into_router());
+    let request = Request::post(format!("/llm{CHAT}"))
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from(ask("first")));
+    let response = app.clone().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(text(response.headers(), "x-outcome-model"), "first");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, OK);
+    assert!(provider.seen()[0].starts_with("POST /v1/chat/completions "));
+
+    // An axum router is a service, too, and the server takes any.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, app, std::future::pending()));
+    assert_eq!(get(address, "/", None).await.body(), "mine");
+    assert_eq!(get(address, "/llm/healthz", None).await.body(), "ok\n");
+}
+
+#[tokio::test]
+async fn the_state_is_told_where_that_was_asked_for() {
+    let provider = Raw::json(200, OK).await;
+    let builder = Gateway::builder(pool([provider.upstream()])).state_endpoint(true);
+    let address = start(builder.build().unwrap()).await;
+    post(address, CHAT, ask("first")).await;
+    let state = get(address, "/outcome/state", None).await;
+    let state: serde_json::Value = serde_json::from_slice(state.body()).unwrap();
+    let first = &state["pools"][0]["targets"][0];
+    assert_eq!(first["outcomes"]["success"], 1);
+    assert_eq!(first["in_flight"], 0);
+}

@@ -1,0 +1,184 @@
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::{Instant, sleep};
+use tower_outcome::{
+    Class, Pool, Target, Upstream,
+    config::Timeouts,
+    gateway::{
+        Gateway,
+        scripted::{Script, Scripted},
+    },
+};
+
+use crate::support::*;
+
+const DELTA: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+const STOP: &str =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+const ERROR: &str = "data: {\"error\":{\"message\":\"boom\",\"code\":500}}\n\n";
+
+#[tokio::test]
+async fn an_answer_arrives_byte_for_byte_and_tells_who_served() {
+    let body = "{ \"id\":\"1\",\"choices\": [{\"message\":{\"content\":\"\\u00e9\"},\
+                \"finish_reason\":\"stop\"}] }\n";
+    let provider = Raw::json(200, body).await;
+    let (address, router) = gateway(&[&provider]).await;
+
+    let response = post(address, CHAT, ask("nickname")).await;
+
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.body(), body);
+    for (name, value) in [
+        ("x-outcome-model", "first"),
+        ("x-outcome-requested-model", "nickname"),
+        ("x-outcome-target", "first"),
+        ("x-outcome-reason", "preferred"),
+        ("x-outcome-attempts", "1"),
+    ] {
+        assert_eq!(text(response.headers(), name), value, "{name}");
+    }
+    let id = text(response.headers(), "x-outcome-id").parse().unwrap();
+    router.report(id, tower_outcome::Score::BEST).unwrap();
+    let seen = provider.seen();
+    assert!(seen[0].starts_with("POST /v1/chat/completions HTTP/1.1\r\n"));
+    assert!(seen[0].ends_with(&ask("first")), "{}", seen[0]);
+    assert!(seen[0].contains(&format!("host: {}\r\n", provider.address)));
+}
+
+#[tokio::test]
+async fn a_stream_arrives_byte_for_byte() {
+    let events = [": hello\n\n", DELTA, DELTA, "\n", STOP, DONE];
+    let provider = Raw::events(&events).await;
+    let (address, router) = gateway(&[&provider]).await;
+
+    let response = post(address, CHAT, ask("first")).await;
+
+    assert_eq!(
+        text(response.headers(), "content-type"),
+        "text/event-stream"
+    );
+    assert_eq!(response.body(), &events.concat());
+    let first = &router.snapshot().pools[0].targets[0];
+    assert_eq!((first.outcomes_of(Class::Success), first.in_flight), (1, 0));
+}
+
+#[tokio::test]
+async fn a_provider_at_its_wall_is_asked_again_only_when_it_said() {
+    let wait = Duration::from_secs(1);
+    let walled = Scripted::start(Script::new().wall(wait)).await.unwrap();
+    let fine = Scripted::start(Script::new()).await.unwrap();
+    let upstreams = [&walled, &fine].map(|it| Upstream::new(&it.base_url()).unwrap());
+    let address = start(Gateway::builder(pool(upstreams)).build().unwrap()).await;
+
+    let start = Instant::now();
+    while start.elapsed() < wait.mul_f64(1.7) {
+        let response = post(address, CHAT, ask("first")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(text(response.headers(), "x-outcome-model"), "second");
+        assert!(text(response.headers(), "x-outcome-reason").starts_with("first: rate limited"));
+        assert!(!response.headers().contains_key("retry-after"));
+        sleep(Duration::from_millis(50)).await;
+    }
+
+    let calls = walled.calls();
+    assert_eq!(calls.len(), 2, "the first, and one probe");
+    assert!(calls[1].at - calls[0].at >= wait);
+    assert!(fine.calls().len() > 20);
+}
+
+#[tokio::test]
+async fn an_error_before_the_content_of_a_stream_fails_over() {
+    let broken = Raw::events(&[": hi\n\n", ERROR, DONE]).await;
+    let events = [DELTA, STOP, DONE];
+    let fine = Raw::events(&events).await;
+    let (address, router) = gateway(&[&broken, &fine]).await;
+
+    let response = post(address, CHAT, ask("first")).await;
+
+    assert_eq!(response.body(), &events.concat());
+    assert_eq!(text(response.headers(), "x-outcome-model"), "second");
+    assert_eq!(text(response.headers(), "x-outcome-attempts"), "2");
+    let first = &router.snapshot().pools[0].targets[0];
+    assert_eq!(first.outcomes_of(Class::ServerError), 1, "{first:?}");
+}
+
+#[tokio::test]
+async fn an_error_after_the_first_content_arrives_and_counts() {
+    let events = [DELTA, ERROR, DONE];
+    let broken = Raw::events(&events).await;
+    let fine = Raw::events(&[DELTA, STOP, DONE]).await;
+    let (address, router) = gateway(&[&broken, &fine]).await;
+
+    let response = post(address, CHAT, ask("first")).await;
+
+    assert_eq!(response.body(), &events.concat());
+    assert!(fine.seen().is_empty());
+    let first = &router.snapshot().pools[0].targets[0];
+    assert_eq!(first.outcomes_of(Class::ServerError), 1, "{first:?}");
+    assert!(first.health < 0.9);
+}
+
+#[tokio::test]
+async fn total_failure_is_told_in_the_callers_dialect_and_without_detail() {
+    let nobody = Upstream::new("http://127.0.0.1:1/canary").unwrap();
+    let hung = Raw::start(vec![Step::Pause(5_000)]).await;
+    let timeouts = Timeouts {
+        attempt: Duration::from_millis(100),
+        ..Timeouts::default()
+    };
+    for (upstream, status) in [
+        (nobody, StatusCode::BAD_GATEWAY),
+        (hung.upstream(), StatusCode::GATEWAY_TIMEOUT),
+    ] {
+        let pool = Pool::new("chat").target(Target::new("first").upstream(upstream));
+        let router = tower_outcome::OutcomeRouter::builder()
+            .pool(pool)
+            .build()
+            .unwrap();
+        let builder = Gateway::builder(router)
+            .deadline(Duration::from_millis(10))
+            .target_timeouts("chat", "first", timeouts);
+        let address = start(builder.build().unwrap()).await;
+        for path in [CHAT, MESSAGES] {
+            let response = post(address, path, ask("first")).await;
+            let (told, message) = error(path, &response);
+            assert_eq!(told, status);
+            assert!(!message.contains("127.0.0.1") && !message.contains("canary"));
+            assert_eq!(text(response.headers(), "x-outcome-model"), "first");
+            assert_eq!(text(response.headers(), "x-should-retry"), "false");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_is_cut() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let send = |text: &str| Step::Send(text.into());
+    let silent = Raw::start(vec![send(head), send(DELTA), Step::Pause(20_000)]).await;
+    let timeouts = Timeouts {
+        idle: Duration::from_millis(100),
+        ..Timeouts::default()
+    };
+    let router = pool([silent.upstream()]);
+    let builder = Gateway::builder(router.clone()).timeouts(timeouts);
+    let address = start(builder.build().unwrap()).await;
+    let body = ask("first");
+    let length = body.len();
+    let answer = raw(
+        address,
+        format!(
+            "POST {CHAT} HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        ),
+    )
+    .await;
+    assert!(
+        answer.contains(DELTA) && !answer.ends_with("0\r\n\r\n"),
+        "{answer}"
+    );
+    let first = &router.snapshot().pools[0].targets[0];
+    assert_eq!(first.outcomes_of(Class::Success), 0, "{first:?}");
+    assert_eq!(first.settled(), 1);
+}
