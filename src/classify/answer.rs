@@ -5,18 +5,18 @@ use super::{
     error_view::ErrorView,
     finish::Finish,
     judge,
-    peek::{Json, says},
+    peek::{Json, Object, says},
 };
 
 /// Judges the JSON of an answer with a good status. A shape that is unknown is a success.
-pub(super) fn judge(json: Json<'_>) -> Verdict {
-    if let Some(view) = ErrorView::within_answer(json) {
+pub(super) fn judge(answer: &Object<'_>) -> Verdict {
+    if let Some(view) = ErrorView::within_answer(answer) {
         return judge::in_answer(&view);
     }
     let shapes = [
         chat, message, responses, candidates, converse, completion, list,
     ];
-    let verdict = shapes.into_iter().find_map(|shape| shape(json));
+    let verdict = shapes.into_iter().find_map(|shape| shape(answer));
     verdict.unwrap_or_else(|| Verdict::new(Class::Success))
 }
 
@@ -34,7 +34,17 @@ pub(crate) struct Parts {
 impl Parts {
     /// Looks into a chat message, or the delta of one.
     pub(crate) fn of_message(message: Json<'_>) -> Self {
-        let [content, refusal, tool_calls, function_call, audio, images] = message
+        let [
+            content,
+            refusal,
+            tool_calls,
+            function_call,
+            audio,
+            images,
+            reasoning_content,
+            reasoning,
+            reasoning_details,
+        ] = message
             .fields([
                 "content",
                 "refusal",
@@ -42,10 +52,10 @@ impl Parts {
                 "function_call",
                 "audio",
                 "images",
+                "reasoning_content",
+                "reasoning",
+                "reasoning_details",
             ])
-            .unwrap_or_default();
-        let [reasoning_content, reasoning, reasoning_details] = message
-            .fields(["reasoning_content", "reasoning", "reasoning_details"])
             .unwrap_or_default();
         let mut parts = content.map(Self::of_content).unwrap_or_default();
         parts.refusal |= says(refusal);
@@ -119,10 +129,10 @@ impl Parts {
 }
 
 /// OpenAI chat and legacy completions, and everybody's copies of them.
-fn chat(json: Json<'_>) -> Option<Verdict> {
+fn chat(answer: &Object<'_>) -> Option<Verdict> {
     // "choices": null has been seen in place of an answer; absent, this is some other shape.
-    let object = json.field("object").and_then(Json::text);
-    let choices = json.field("choices");
+    let [object, choices] = answer.fields(["object", "choices"]);
+    let object = object.and_then(Json::text);
     if choices.is_none() && object.as_deref() != Some("chat.completion") {
         return None;
     }
@@ -143,8 +153,8 @@ fn chat(json: Json<'_>) -> Option<Verdict> {
 }
 
 /// Anthropic messages.
-fn message(json: Json<'_>) -> Option<Verdict> {
-    let [kind, content, reason] = json.fields(["type", "content", "stop_reason"])?;
+fn message(answer: &Object<'_>) -> Option<Verdict> {
+    let [kind, content, reason] = answer.fields(["type", "content", "stop_reason"]);
     let is_message = kind.and_then(Json::text).as_deref() == Some("message");
     let looks_so = content.is_some_and(Json::is_array) && reason.is_some();
     if !is_message && !looks_so {
@@ -155,19 +165,19 @@ fn message(json: Json<'_>) -> Option<Verdict> {
 }
 
 /// OpenAI responses.
-fn responses(json: Json<'_>) -> Option<Verdict> {
-    let [object, output, status] = json.fields(["object", "output", "status"])?;
+fn responses(answer: &Object<'_>) -> Option<Verdict> {
+    let [object, output, status] = answer.fields(["object", "output", "status"]);
     let is_response = object.and_then(Json::text).as_deref() == Some("response");
     let looks_so = output.is_some_and(Json::is_array) && status.is_some();
     if !is_response && !looks_so {
         return None;
     }
-    Some(response(json))
+    Some(response(answer))
 }
 
 /// Judges a response object, whole or from the last event of its stream.
-pub(crate) fn response(json: Json<'_>) -> Verdict {
-    let status = json
+pub(crate) fn response(response: &Object<'_>) -> Verdict {
+    let status = response
         .field("status")
         .and_then(Json::text)
         .unwrap_or_default();
@@ -177,24 +187,24 @@ pub(crate) fn response(json: Json<'_>) -> Verdict {
         "cancelled" => Verdict::new(Class::Abandoned),
         "failed" => Verdict::new(Class::ServerError),
         _ => {
-            let parts = response_parts(json);
-            finished(response_finish(json), parts.answer, parts.refusal)
+            let parts = response_parts(response);
+            finished(response_finish(response), parts.answer, parts.refusal)
         }
     }
 }
 
 /// Why a response object says it ended.
-pub(crate) fn response_finish(json: Json<'_>) -> Option<Finish> {
-    let reason = json
+pub(crate) fn response_finish(response: &Object<'_>) -> Option<Finish> {
+    let reason = response
         .field("incomplete_details")
         .and_then(|details| details.field("reason"));
     reason_of(reason)
 }
 
 /// What parts the output of a response object has.
-pub(crate) fn response_parts(json: Json<'_>) -> Parts {
+pub(crate) fn response_parts(response: &Object<'_>) -> Parts {
     let mut parts = Parts::default();
-    for item in json.field("output").into_iter().flat_map(Json::items) {
+    for item in response.field("output").into_iter().flat_map(Json::items) {
         let Some([kind, content]) = item.fields(["type", "content"]) else {
             continue;
         };
@@ -213,9 +223,9 @@ pub(crate) fn response_parts(json: Json<'_>) -> Parts {
 }
 
 /// Gemini.
-fn candidates(json: Json<'_>) -> Option<Verdict> {
+fn candidates(answer: &Object<'_>) -> Option<Verdict> {
     let [candidates, feedback, usage] =
-        json.fields(["candidates", "promptFeedback", "usageMetadata"])?;
+        answer.fields(["candidates", "promptFeedback", "usageMetadata"]);
     if says(feedback.and_then(|feedback| feedback.field("blockReason"))) {
         return Some(Verdict::new(Class::ContentFilter).with_neutral(true));
     }
@@ -238,8 +248,8 @@ fn candidates(json: Json<'_>) -> Option<Verdict> {
 }
 
 /// Bedrock Converse.
-fn converse(json: Json<'_>) -> Option<Verdict> {
-    let [output, reason] = json.fields(["output", "stopReason"])?;
+fn converse(answer: &Object<'_>) -> Option<Verdict> {
+    let [output, reason] = answer.fields(["output", "stopReason"]);
     reason?;
     let content = output?
         .field("message")
@@ -249,10 +259,10 @@ fn converse(json: Json<'_>) -> Option<Verdict> {
 }
 
 /// Anthropic's legacy completion, Ollama's own and Cohere's shapes: one text or message at the top.
-fn completion(json: Json<'_>) -> Option<Verdict> {
-    let [text, response, message] = json.fields(["completion", "response", "message"])?;
+fn completion(answer: &Object<'_>) -> Option<Verdict> {
+    let [text, response, message] = answer.fields(["completion", "response", "message"]);
     let [stop_reason, done_reason, finish_reason] =
-        json.fields(["stop_reason", "done_reason", "finish_reason"])?;
+        answer.fields(["stop_reason", "done_reason", "finish_reason"]);
     let reason = stop_reason.or(done_reason).or(finish_reason);
     reason?;
     let parts = message.map(Parts::of_message).unwrap_or_default();
@@ -261,8 +271,8 @@ fn completion(json: Json<'_>) -> Option<Verdict> {
 }
 
 /// Embeddings, images, moderations: a list that must not be empty.
-fn list(json: Json<'_>) -> Option<Verdict> {
-    let [data, results, embeddings] = json.fields(["data", "results", "embeddings"])?;
+fn list(answer: &Object<'_>) -> Option<Verdict> {
+    let [data, results, embeddings] = answer.fields(["data", "results", "embeddings"]);
     let list = data
         .or(results)
         .or(embeddings)

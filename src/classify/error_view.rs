@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use super::{
     duration,
-    peek::{Json, says},
+    peek::{Json, Object, says},
 };
 
 /// The fields of an error body that tell something, whatever its envelope.
@@ -55,16 +55,22 @@ impl ErrorView {
     }
 
     /// Looks for an error in something that should be an answer; only an explicit one counts.
-    pub(crate) fn within_answer(json: Json<'_>) -> Option<Self> {
-        let json = unwrap_array(json);
-        let [error, kind, object] = json.fields(["error", "type", "object"])?;
+    pub(crate) fn within_answer(answer: &Object<'_>) -> Option<Self> {
+        let inner;
+        let answer = if answer.json().is_array() {
+            inner = unwrap_array(answer.json()).object();
+            &inner
+        } else {
+            answer
+        };
+        let [error, kind, object] = answer.fields(["error", "type", "object"]);
         let is_error = |value: Option<Json<'_>>| {
             value
                 .and_then(Json::text)
                 .is_some_and(|text| text == "error")
         };
         if says(error) || is_error(kind) || is_error(object) {
-            Self::of_failure(json)
+            Self::of_failure(answer.json())
         } else {
             None
         }
@@ -144,7 +150,8 @@ impl ErrorView {
         self.delay.or_else(until).filter(|wait| !wait.is_zero())
     }
 
-    fn of_failure(json: Json<'_>) -> Option<Self> {
+    /// Looks into the JSON of an answer whose status says that it is an error.
+    pub(crate) fn of_failure(json: Json<'_>) -> Option<Self> {
         let json = unwrap_array(json);
         let mut view = Self::default();
         let [error, detail] = json.fields(["error", "detail"])?;

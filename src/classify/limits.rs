@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::{class::Scope, duration};
 
@@ -35,14 +35,34 @@ impl Limits {
     /// Reads the limit headers of an answer; `wall` is the time that absolute resets refer to.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap, wall: SystemTime) -> Self {
-        let read = |[limit, remaining, reset]: [&str; 3]| {
-            LimitWindow::read(headers, [limit, remaining, reset], wall)
-        };
-        let requests = REQUESTS.iter().copied().find_map(read);
-        let combined = TOKENS.iter().copied().find_map(read);
-        let [input, output] = TOKENS_APART.map(read);
-        Self {
+        // One pass: a lookup by name hashes it, and there are two dozen names.
+        let mut said: [Said<'_>; 8] = Default::default();
+        let mut any = false;
+        for (name, value) in headers {
+            let Some((window, part)) = place(name.as_str()) else {
+                continue;
+            };
+            if let Some(said) = said.get_mut(window as usize) {
+                said.part(part).get_or_insert(value);
+                any = true;
+            }
+        }
+        if !any {
+            return Self::default();
+        }
+        let [
             requests,
+            anthropic_requests,
+            minute_requests,
+            tokens,
+            anthropic_tokens,
+            minute_tokens,
+            input,
+            output,
+        ] = said.map(|said| said.read(wall));
+        let combined = tokens.or(anthropic_tokens).or(minute_tokens);
+        Self {
+            requests: requests.or(anthropic_requests).or(minute_requests),
             tokens: pick(combined, input, output),
         }
     }
@@ -70,17 +90,104 @@ impl Limits {
     }
 }
 
-impl LimitWindow {
-    fn read(headers: &HeaderMap, names: [&str; 3], wall: SystemTime) -> Option<Self> {
-        let [limit, remaining, reset] = names.map(|name| headers.get(name)?.to_str().ok());
-        let window = Self {
-            limit: limit.and_then(count),
-            remaining: remaining.and_then(count),
-            reset: reset
-                .or_else(|| misspelt(headers, names))
-                .and_then(|reset| span(reset, wall)),
+/// A window that headers may tell of, in the order of preference.
+#[derive(Clone, Copy)]
+enum Window {
+    Requests,
+    AnthropicRequests,
+    /// Mistral sends no reset: the window is a minute at most, but when it began is unknown, so
+    /// none is assumed.
+    MinuteRequests,
+    Tokens,
+    AnthropicTokens,
+    MinuteTokens,
+    InputTokens,
+    OutputTokens,
+}
+
+/// What a header tells of a window.
+#[derive(Clone, Copy)]
+enum Part {
+    Limit,
+    Remaining,
+    Reset,
+    /// Azure has been seen to write `x-rate-limit-reset-tokens`.
+    MisspeltReset,
+}
+
+/// The headers that tell of one window.
+#[derive(Default)]
+struct Said<'a> {
+    limit: Option<&'a HeaderValue>,
+    remaining: Option<&'a HeaderValue>,
+    reset: Option<&'a HeaderValue>,
+    misspelt_reset: Option<&'a HeaderValue>,
+}
+
+impl<'a> Said<'a> {
+    fn part(&mut self, part: Part) -> &mut Option<&'a HeaderValue> {
+        match part {
+            Part::Limit => &mut self.limit,
+            Part::Remaining => &mut self.remaining,
+            Part::Reset => &mut self.reset,
+            Part::MisspeltReset => &mut self.misspelt_reset,
+        }
+    }
+
+    fn read(self, wall: SystemTime) -> Option<LimitWindow> {
+        let text = |value: Option<&'a HeaderValue>| value?.to_str().ok();
+        let limit = text(self.limit).and_then(count);
+        let remaining = text(self.remaining).and_then(count);
+        if limit.is_none() && remaining.is_none() {
+            return None;
+        }
+        let reset = text(self.reset).or_else(|| text(self.misspelt_reset));
+        Some(LimitWindow {
+            limit,
+            remaining,
+            reset: reset.and_then(|reset| span(reset, wall)),
+        })
+    }
+}
+
+/// What the header of this name tells, if it tells of a limit.
+fn place(name: &str) -> Option<(Window, Part)> {
+    if let Some(rest) = name.strip_prefix("x-ratelimit-") {
+        let (part, window) = rest.split_once('-')?;
+        let window = match window {
+            "requests" => Window::Requests,
+            "tokens" => Window::Tokens,
+            "req-minute" => Window::MinuteRequests,
+            "tokens-minute" => Window::MinuteTokens,
+            _ => return None,
         };
-        (window.limit.is_some() || window.remaining.is_some()).then_some(window)
+        Some((window, self::part(part)?))
+    } else if let Some(rest) = name.strip_prefix("anthropic-ratelimit-") {
+        let (window, part) = rest.rsplit_once('-')?;
+        let window = match window {
+            "requests" => Window::AnthropicRequests,
+            "tokens" => Window::AnthropicTokens,
+            "input-tokens" => Window::InputTokens,
+            "output-tokens" => Window::OutputTokens,
+            _ => return None,
+        };
+        Some((window, self::part(part)?))
+    } else {
+        let window = match name.strip_prefix("x-rate-limit-reset-")? {
+            "requests" => Window::Requests,
+            "tokens" => Window::Tokens,
+            _ => return None,
+        };
+        Some((window, Part::MisspeltReset))
+    }
+}
+
+fn part(part: &str) -> Option<Part> {
+    match part {
+        "limit" => Some(Part::Limit),
+        "remaining" => Some(Part::Remaining),
+        "reset" => Some(Part::Reset),
+        _ => None,
     }
 }
 
@@ -116,70 +223,9 @@ fn span(text: &str, wall: SystemTime) -> Option<Duration> {
         .or_else(|| Some(duration::until(duration::rfc3339(text)?, wall)))
 }
 
-/// Azure has been seen to write `x-rate-limit-reset-tokens`.
-fn misspelt<'a>(headers: &'a HeaderMap, [_, _, reset]: [&str; 3]) -> Option<&'a str> {
-    let name = match reset {
-        "x-ratelimit-reset-requests" => "x-rate-limit-reset-requests",
-        "x-ratelimit-reset-tokens" => "x-rate-limit-reset-tokens",
-        _ => return None,
-    };
-    headers.get(name)?.to_str().ok()
-}
-
-/// Limit, remaining and reset. Mistral sends no reset: the window is a minute at most, but when it
-/// began is unknown, so none is assumed.
-const REQUESTS: [[&str; 3]; 3] = [
-    [
-        "x-ratelimit-limit-requests",
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-reset-requests",
-    ],
-    [
-        "anthropic-ratelimit-requests-limit",
-        "anthropic-ratelimit-requests-remaining",
-        "anthropic-ratelimit-requests-reset",
-    ],
-    [
-        "x-ratelimit-limit-req-minute",
-        "x-ratelimit-remaining-req-minute",
-        "x-ratelimit-reset-req-minute",
-    ],
-];
-
-const TOKENS: [[&str; 3]; 3] = [
-    [
-        "x-ratelimit-limit-tokens",
-        "x-ratelimit-remaining-tokens",
-        "x-ratelimit-reset-tokens",
-    ],
-    [
-        "anthropic-ratelimit-tokens-limit",
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-tokens-reset",
-    ],
-    [
-        "x-ratelimit-limit-tokens-minute",
-        "x-ratelimit-remaining-tokens-minute",
-        "x-ratelimit-reset-tokens-minute",
-    ],
-];
-
-const TOKENS_APART: [[&str; 3]; 2] = [
-    [
-        "anthropic-ratelimit-input-tokens-limit",
-        "anthropic-ratelimit-input-tokens-remaining",
-        "anthropic-ratelimit-input-tokens-reset",
-    ],
-    [
-        "anthropic-ratelimit-output-tokens-limit",
-        "anthropic-ratelimit-output-tokens-remaining",
-        "anthropic-ratelimit-output-tokens-reset",
-    ],
-];
-
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
     use proptest::prelude::*;
 
     use super::*;
@@ -264,11 +310,46 @@ mod tests {
         assert_eq!(read.exhausted_reset(), None);
     }
 
+    #[test]
+    fn of_a_header_that_comes_twice_the_first_counts() {
+        let name = HeaderName::from_static("x-ratelimit-remaining-tokens-minute");
+        let mut headers = HeaderMap::new();
+        headers.append(&name, HeaderValue::from_static("3"));
+        headers.append(&name, HeaderValue::from_static("0"));
+        let read = Limits::from_headers(&headers, SystemTime::UNIX_EPOCH);
+        assert_eq!(read.tokens.unwrap().remaining, Some(3));
+    }
+
+    #[test]
+    fn a_windows_first_name_goes_before_the_others() {
+        let read = limits(&[
+            ("x-ratelimit-remaining-req-minute", "1"),
+            ("anthropic-ratelimit-requests-remaining", "2"),
+            ("x-ratelimit-limit-requests", "-1"),
+            ("x-ratelimit-remaining-tokens-minute", "3"),
+            ("x-ratelimit-remaining-tokens", "4"),
+            ("x-ratelimit-reset", "5"),
+        ]);
+        assert_eq!(read.requests.unwrap().remaining, Some(2));
+        assert_eq!(read.tokens.unwrap().remaining, Some(4));
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(values in prop::collection::vec("[ -~]{0,24}", 9)) {
-            let names = REQUESTS.iter().chain(&TOKENS).chain(&TOKENS_APART).flatten();
-            let headers: Vec<_> = names.zip(values.iter().cycle()).map(|(n, v)| (*n, v.as_str())).collect();
+            let copied = ["requests", "tokens", "req-minute", "tokens-minute"];
+            let own = ["requests", "tokens", "input-tokens", "output-tokens"];
+            let names: Vec<_> = ["limit", "remaining", "reset"]
+                .into_iter()
+                .flat_map(|part| {
+                    let copied = copied.map(|window| format!("x-ratelimit-{part}-{window}"));
+                    let own = own.map(|window| format!("anthropic-ratelimit-{window}-{part}"));
+                    copied.into_iter().chain(own)
+                })
+                .collect();
+            prop_assert!(names.iter().all(|name| place(name).is_some()));
+            let values = values.iter().map(String::as_str).cycle();
+            let headers: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
             let read = limits(&headers);
             let _ = (read.exhausted(), read.exhausted_reset());
         }

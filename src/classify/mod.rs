@@ -109,8 +109,8 @@ pub use self::{
 pub(crate) use self::{
     answer::{Parts, response, response_finish, response_parts},
     judge::in_answer,
-    peek::{Json, says},
-    rules::is_json,
+    peek::{Json, Object, says},
+    rules::{classify_with_usage, is_json},
 };
 
 /// Judges how an attempt ended.

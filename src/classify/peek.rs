@@ -2,14 +2,19 @@
 //!
 //! Lenient where a tree is not: duplicate keys (the last wins), lone surrogates, numbers of any
 //! size. Nothing here recurses, so depth costs no stack.
+//!
+//! A text is checked once, where it is parsed. After that values are stepped over by their quotes
+//! and brackets alone, which is much faster than to parse them again.
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use memchr::{memchr, memchr2, memchr3};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 /// The text of one valid JSON value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
@@ -23,8 +28,14 @@ impl<'a> Json<'a> {
         if !self.is_object() {
             return None;
         }
-        let mut json = serde_json::Deserializer::from_str(self.0);
-        json.deserialize_map(Fields { keys }).ok()
+        let mut found = [None; N];
+        for (key, value) in self.members() {
+            let named = keys.iter().zip(&mut found).find(|(name, _)| key.is(name));
+            if let Some((_, slot)) = named {
+                *slot = value.present();
+            }
+        }
+        Some(found)
     }
 
     /// Returns one field of an object.
@@ -33,20 +44,32 @@ impl<'a> Json<'a> {
         value
     }
 
+    /// Takes an object apart, to be asked for many fields; what is no object has none.
+    pub(crate) fn object(self) -> Object<'a> {
+        Object {
+            json: self,
+            members: self.members().collect(),
+        }
+    }
+
+    fn members(self) -> impl Iterator<Item = (Key<'a>, Self)> {
+        let mut walk = Walk::within(self.is_object().then_some(self));
+        std::iter::from_fn(move || Some((Key::of(walk.next()?), walk.next()?)))
+    }
+
     /// Returns the elements of an array; none where it is no array.
     pub(crate) fn items(self) -> impl Iterator<Item = Self> {
-        let items: Vec<&RawValue> = if self.is_array() {
-            serde_json::from_str(self.0).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        items.into_iter().map(|raw| Self(raw.get()))
+        Walk::within(self.is_array().then_some(self))
     }
 
     /// Returns the text of a string. One that is no Unicode (a lone surrogate) stays escaped.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if !inner.contains('\\') {
+        if find(inner.as_bytes(), [b'\\'], |[escape], far| {
+            memchr(escape, far)
+        })
+        .is_none()
+        {
             return Some(Cow::Borrowed(inner));
         }
         Some(serde_json::from_str(self.0).map_or(Cow::Borrowed(inner), Cow::Owned))
@@ -64,6 +87,10 @@ impl<'a> Json<'a> {
     /// Returns a number.
     pub(crate) fn number(self) -> Option<f64> {
         self.0.parse().ok().filter(|n: &f64| n.is_finite())
+    }
+
+    fn present(self) -> Option<Self> {
+        (self.0 != "null").then_some(self)
     }
 
     pub(crate) fn is_object(self) -> bool {
@@ -103,59 +130,219 @@ pub(crate) fn says(value: Option<Json<'_>>) -> bool {
     value.is_some_and(|value| !value.is_empty())
 }
 
-struct Fields<'k, const N: usize> {
-    keys: [&'k str; N],
+/// The key of a member.
+#[derive(Clone, Copy, Debug)]
+struct Key<'a> {
+    json: Json<'a>,
+    escaped: bool,
 }
 
-impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
-    type Value = [Option<Json<'de>>; N];
+impl<'a> Key<'a> {
+    fn of(json: Json<'a>) -> Self {
+        // Keys are short: all bytes at once are faster than to stop at the first.
+        let escaped = json
+            .0
+            .bytes()
+            .fold(false, |any, byte| any | (byte == b'\\'));
+        Self { json, escaped }
+    }
+
+    fn is(self, name: &str) -> bool {
+        if self.escaped {
+            return self.json.text().is_some_and(|key| key == name);
+        }
+        let key = self.json.0.as_bytes();
+        key.len() == name.len() + 2 && key.get(1..=name.len()) == Some(name.as_bytes())
+    }
+}
+
+/// An object whose members have been found.
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    json: Json<'a>,
+    members: SmallVec<[(Key<'a>, Json<'a>); 10]>,
+}
+
+impl<'a> Object<'a> {
+    /// Checks that `bytes` are one JSON value, and takes it apart if it is an object.
+    pub(crate) fn parse(bytes: &'a [u8]) -> serde_json::Result<Self> {
+        if let Ok(text) = str::from_utf8(bytes) {
+            let mut object = Self {
+                json: Json(text.trim_matches([' ', '\n', '\r', '\t'])),
+                members: SmallVec::new(),
+            };
+            if object.json.is_object() && object.check().is_ok() {
+                return Ok(object);
+            }
+        }
+        // Also to tell what exactly is wrong.
+        Json::parse(bytes).map(Json::object)
+    }
+
+    /// Finds the members while they are checked.
+    fn check(&mut self) -> serde_json::Result<()> {
+        let mut reader = serde_json::Deserializer::from_str(self.json.0);
+        reader.deserialize_map(Check(self))?;
+        reader.end()
+    }
+
+    /// Returns the object as a value.
+    pub(crate) fn json(&self) -> Json<'a> {
+        self.json
+    }
+
+    /// Returns the named fields, `null` as absent.
+    pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> [Option<Json<'a>>; N] {
+        names.map(|name| self.field(name))
+    }
+
+    /// Returns one field.
+    pub(crate) fn field(&self, name: &str) -> Option<Json<'a>> {
+        let mut latest_first = self.members.iter().rev();
+        let (_, value) = latest_first.find(|(key, _)| key.is(name))?;
+        value.present()
+    }
+}
+
+struct Check<'o, 'a>(&'o mut Object<'a>);
+
+impl<'a> Visitor<'a> for Check<'_, 'a> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = [None; N];
-        while let Some(index) = map.next_key_seed(Position(&self.keys))? {
-            match index.and_then(|index| found.get_mut(index)) {
-                Some(slot) => {
-                    let raw: &RawValue = map.next_value()?;
-                    *slot = (raw.get() != "null").then(|| Json(raw.get()));
-                }
-                None => {
-                    map.next_value::<IgnoredAny>()?;
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            let key = Key::of(Json(key.get()));
+            self.0.members.push((key, Json(value.get())));
+        }
+        Ok(())
+    }
+}
+
+/// Walks over what stands between two brackets: each value, and in an object each key before its
+/// value.
+struct Walk<'a>(&'a str);
+
+impl<'a> Walk<'a> {
+    fn within(brackets: Option<Json<'a>>) -> Self {
+        Self(
+            brackets
+                .and_then(|json| json.0.get(1..))
+                .unwrap_or_default(),
+        )
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Json<'a>> {
+        let between = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':');
+        let start = self.0.as_bytes().iter().position(|byte| !between(byte))?;
+        let text = self.0.get(start..)?;
+        let (value, rest) = text.split_at_checked(end(text.as_bytes())?)?;
+        self.0 = rest;
+        Some(Json(value))
+    }
+}
+
+/// Where the value ends that `text` starts with; `None` where there is none.
+fn end(text: &[u8]) -> Option<usize> {
+    match text.first()? {
+        b'"' => Some(string_end(text)),
+        b'{' => Some(nested_end(text, b'{', b'}')),
+        b'[' => Some(nested_end(text, b'[', b']')),
+        b'}' | b']' => None,
+        _ => {
+            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
+            Some(text.iter().position(ends).unwrap_or(text.len()))
+        }
+    }
+}
+
+fn string_end(text: &[u8]) -> usize {
+    let mut at = 1;
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        match find(rest, [b'"', b'\\'], |[end, escape], far| {
+            memchr2(end, escape, far)
+        }) {
+            // An escape: what follows the backslash is no end.
+            Some(next) if rest.get(next) == Some(&b'\\') => at += next + 2,
+            Some(next) => return at + next + 1,
+            None => return text.len(),
+        }
+    }
+}
+
+/// Brackets of the other kind come in pairs between these, so that they need not be looked at.
+fn nested_end(text: &[u8], open: u8, close: u8) -> usize {
+    let (mut at, mut depth) = (1, 1_usize);
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let marks = [b'"', open, close];
+        let Some(next) = find(rest, marks, |[quote, open, close], far| {
+            memchr3(quote, open, close, far)
+        }) else {
+            return text.len();
+        };
+        let mark = rest.get(next..).unwrap_or_default();
+        at += next;
+        match mark.first() {
+            Some(b'"') => at += string_end(mark),
+            Some(mark) if *mark == open => {
+                depth += 1;
+                at += 1;
+            }
+            _ => {
+                depth -= 1;
+                at += 1;
+                if depth == 0 {
+                    return at;
                 }
             }
         }
-        Ok(found)
     }
 }
 
-/// Finds a key among the wanted ones, as bytes: a key may hold a lone surrogate.
-struct Position<'k>(&'k [&'k str]);
-
-impl<'de> DeserializeSeed<'de> for Position<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
-        key.deserialize_bytes(self)
+/// Finds the first of some bytes. Mostly it is near, and then to set up a `search` of many bytes at
+/// once would take longer than to find it.
+fn find<const N: usize>(
+    text: &[u8],
+    bytes: [u8; N],
+    search: impl Fn([u8; N], &[u8]) -> Option<usize>,
+) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let (near, far) = text.split_at_checked(NEAR).unwrap_or((text, &[]));
+    let (words, rest) = near.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The top bit of each byte that is one of these; above the first also of some others.
+        let found = bytes.iter().fold(0, |found, byte| {
+            let differs = word ^ (ONES * u64::from(*byte));
+            found | (differs.wrapping_sub(ONES) & !differs)
+        }) & (ONES << 7);
+        if found != 0 {
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
+        }
     }
+    if far.is_empty() {
+        let at = rest.iter().position(|byte| bytes.contains(byte))?;
+        return Some(near.len() - rest.len() + at);
+    }
+    Some(NEAR + search(bytes, far)?)
 }
 
-impl Visitor<'_> for Position<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|wanted| wanted.as_bytes() == key))
-    }
-}
+/// How far is near, bytes: whole words of eight.
+const NEAR: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn json(text: &str) -> Json<'_> {
@@ -198,5 +385,51 @@ mod tests {
         let deep = "[".repeat(200_000) + &"]".repeat(200_000);
         let body = format!("{{\"a\":{deep},\"b\":1}}");
         assert_eq!(json(&body).field("b").unwrap().count(), Some(1));
+    }
+
+    #[test]
+    fn long_and_escaped_strings_end_where_they_end() {
+        for len in 0..40 {
+            let filler = "x".repeat(len);
+            let body = format!(
+                r#"{{"a":"{filler}\\\"}}","b" : [ {{"c":"{filler}]"}}, [2 ,3] ] ,"d":{len} }}"#
+            );
+            let object = Object::parse(body.as_bytes()).unwrap();
+            let [a, b, d] = object.fields(["a", "b", "d"]).map(Option::unwrap);
+            assert_eq!(a.text().unwrap(), format!(r#"{filler}\"}}"#));
+            assert_eq!(b.items().nth(1).unwrap().raw(), "[2 ,3]");
+            assert_eq!(d.count(), Some(len as u64));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_ways_to_take_an_object_apart_agree(parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "{", "}", "[", "]", "{", "}", "\"a\"", "\"b\"", "\"\\u0061\"", "\"\\ud800\"", ":", ",",
+                "\"a\":1", ",\"b\":{\"a\":[{}]}", ",\"a\":null", " ", "\n", "-1.5e3", "\u{c}", "é",
+            ]),
+            0..12,
+        )) {
+            let body = format!("{{{}}}", parts.concat());
+            let parsed = Object::parse(body.as_bytes()).ok();
+            let json = Json::parse(body.as_bytes()).ok();
+            prop_assert_eq!(parsed.is_some(), json.is_some());
+            if let (Some(parsed), Some(json)) = (parsed, json) {
+                let raw = |fields: [Option<Json<'_>>; 2]| fields.map(|json| json.map(|json| json.raw().to_owned()));
+                let expected = raw(json.fields(["a", "b"]).unwrap());
+                prop_assert_eq!(raw(json.object().fields(["a", "b"])), expected.clone());
+                prop_assert_eq!(raw(parsed.fields(["a", "b"])), expected.clone());
+                prop_assert_eq!(parsed.json().raw(), json.raw());
+                if let Ok(serde_json::Value::Object(tree)) = serde_json::from_str(json.raw()) {
+                    let tree = [tree.get("a"), tree.get("b")];
+                    for (value, expected) in tree.into_iter().zip(expected) {
+                        let expected: serde_json::Value =
+                            serde_json::from_str(expected.as_deref().unwrap_or("null")).unwrap();
+                        prop_assert_eq!(value.unwrap_or(&serde_json::Value::Null), &expected);
+                    }
+                }
+            }
+        }
     }
 }

@@ -8,10 +8,11 @@ use super::{
     finish::Finish,
     judge,
     limits::Limits,
-    peek::Json,
+    peek::Object,
     retry_after::{epoch_reset, retry_after},
     seen::{BodySeen, StreamSummary},
     transport::Transport,
+    usage::Usage,
 };
 
 /// The rules that ship. See [the module](super) for what they decide.
@@ -20,35 +21,61 @@ pub struct DefaultClassifier;
 
 impl Classify for DefaultClassifier {
     fn classify(&self, seen: &Seen<'_>) -> Verdict {
-        let mut verdict = match (seen.status, seen.transport) {
-            (Some(status), _) if status.is_success() || status.is_informational() => {
-                accepted(seen, status.as_u16())
-            }
-            // What a body that broke off would have added is unknown; the status stands.
-            (Some(status), _) => refused(seen, status.as_u16()),
-            (None, Some(transport)) => Ending::Transport(transport).verdict(),
-            (None, None) => Verdict::new(Class::Abandoned),
-        };
-        if verdict.waits() && seen.status.is_some() {
-            add_headers(&mut verdict, seen);
-        }
-        verdict.transport = seen.transport;
-        verdict
+        judge(seen, parse(&seen.body).as_ref())
     }
 }
 
-fn accepted(seen: &Seen<'_>, status: u16) -> Verdict {
+/// Judges by the rules that ship, and reads the usage from the same parse.
+pub(crate) fn classify_with_usage(seen: &Seen<'_>) -> (Verdict, Option<Usage>) {
+    let json = parse(&seen.body);
+    let usage = match (&seen.body, &json) {
+        (BodySeen::Stream(summary), _) => summary.usage,
+        (_, Some(Ok(json))) => Usage::within(json),
+        _ => None,
+    };
+    (judge(seen, json.as_ref()), usage)
+}
+
+/// The JSON of a body that came whole, unless it is too long.
+type Parsed<'a> = serde_json::Result<Object<'a>>;
+
+fn parse<'a>(body: &'a BodySeen<'_>) -> Option<Parsed<'a>> {
+    match body {
+        BodySeen::Whole(body) if body.len() <= MAX_BODY => {
+            Some(Object::parse(body.trim_ascii_start()))
+        }
+        _ => None,
+    }
+}
+
+fn judge(seen: &Seen<'_>, json: Option<&Parsed<'_>>) -> Verdict {
+    let mut verdict = match (seen.status, seen.transport) {
+        (Some(status), _) if status.is_success() || status.is_informational() => {
+            accepted(seen, json, status.as_u16())
+        }
+        // What a body that broke off would have added is unknown; the status stands.
+        (Some(status), _) => refused(seen, json, status.as_u16()),
+        (None, Some(transport)) => Ending::Transport(transport).verdict(),
+        (None, None) => Verdict::new(Class::Abandoned),
+    };
+    if verdict.waits() && seen.status.is_some() {
+        add_headers(&mut verdict, seen);
+    }
+    verdict.transport = seen.transport;
+    verdict
+}
+
+fn accepted(seen: &Seen<'_>, json: Option<&Parsed<'_>>, status: u16) -> Verdict {
     match (&seen.body, seen.transport) {
         (BodySeen::Stream(summary), transport) => streamed(summary, transport),
         (_, Some(transport)) => Ending::Cut(transport).verdict(),
-        (BodySeen::Whole(body), None) => whole(body, seen.headers, status),
+        (BodySeen::Whole(body), None) => whole(body, json, seen.headers, status),
         (BodySeen::Unread | BodySeen::Opaque, None) => Ending::Status(status).verdict(),
     }
 }
 
-fn refused(seen: &Seen<'_>, status: u16) -> Verdict {
+fn refused(seen: &Seen<'_>, json: Option<&Parsed<'_>>, status: u16) -> Verdict {
     let mut view = match &seen.body {
-        BodySeen::Whole(body) => ErrorView::parse(body).unwrap_or_default(),
         // Some servers refuse in the form of a stream. Without a telling code its error is judged
         // a server error, and then the status knows better.
         BodySeen::Stream(StreamSummary {
@@ -56,7 +83,11 @@ fn refused(seen: &Seen<'_>, status: u16) -> Verdict {
         }) if error.class != Class::ServerError => {
             return error.clone();
         }
-        _ => ErrorView::default(),
+        _ => {
+            let json = json.and_then(|json| json.as_ref().ok());
+            let view = json.and_then(|json| ErrorView::of_failure(json.json()));
+            view.unwrap_or_default()
+        }
     };
     view.add_headers(seen.headers);
     judge::refused(&view, status, seen.wall)
@@ -75,7 +106,7 @@ fn streamed(summary: &StreamSummary, transport: Option<Transport>) -> Verdict {
 }
 
 /// Judges a body that came whole.
-fn whole(body: &[u8], headers: &HeaderMap, status: u16) -> Verdict {
+fn whole(body: &[u8], json: Option<&Parsed<'_>>, headers: &HeaderMap, status: u16) -> Verdict {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
@@ -92,16 +123,17 @@ fn whole(body: &[u8], headers: &HeaderMap, status: u16) -> Verdict {
     if is_html(text) {
         return Verdict::new(Class::ServerError);
     }
-    if !looks_json && !kind.is_some_and(is_json) || body.len() > MAX_BODY {
+    if !looks_json && !kind.is_some_and(is_json) {
         // Audio, plain text: not ours to judge.
         return Ending::Status(status).verdict();
     }
-    match Json::parse(text) {
-        Ok(json) => answer::judge(json),
+    match json {
+        Some(Ok(json)) => answer::judge(json),
         // Not said to be JSON: lines of it, for one.
-        Err(_) if !kind.is_none_or(is_json) => Ending::Status(status).verdict(),
-        Err(error) if error.is_eof() => Verdict::new(Class::Truncated),
-        Err(_) => Verdict::new(Class::Degraded),
+        Some(Err(_)) if !kind.is_none_or(is_json) => Ending::Status(status).verdict(),
+        Some(Err(error)) if error.is_eof() => Verdict::new(Class::Truncated),
+        Some(Err(_)) => Verdict::new(Class::Degraded),
+        None => Ending::Status(status).verdict(),
     }
 }
 
@@ -120,6 +152,10 @@ fn add_headers(verdict: &mut Verdict, seen: &Seen<'_>) {
 
 /// Whether a content type is JSON, parameters aside.
 pub(crate) fn is_json(content_type: &str) -> bool {
+    // What nearly everybody sends.
+    if content_type == "application/json" {
+        return true;
+    }
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let (kind, subtype) = essence.split_once('/').unwrap_or_default();
     let subtype = subtype.rsplit('+').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-use super::peek::Json;
+use super::peek::{Json, Object};
 
 /// Tokens of one attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -23,12 +23,12 @@ impl Usage {
         if body.len() > MAX_BODY {
             return None;
         }
-        Self::within(Json::parse(body).ok()?)
+        Self::within(&Object::parse(body).ok()?)
     }
 
     /// Reads the usage that a JSON object reports, be it an answer or one event of a stream.
-    pub(crate) fn within(json: Json<'_>) -> Option<Self> {
-        let [usage, gemini, groq] = json.fields(["usage", "usageMetadata", "x_groq"])?;
+    pub(crate) fn within(object: &Object<'_>) -> Option<Self> {
+        let [usage, gemini, groq] = object.fields(["usage", "usageMetadata", "x_groq"]);
         let groq = || groq?.field("usage");
         Self::read(usage.or(gemini).or_else(groq)?)
     }
@@ -40,25 +40,26 @@ impl Usage {
     }
 
     fn read(usage: Json<'_>) -> Option<Self> {
+        let usage = usage.object();
         let input = usage.fields([
             "prompt_tokens",
             "input_tokens",
             "promptTokenCount",
             "inputTokens",
-        ])?;
+        ]);
         let output = usage.fields([
             "completion_tokens",
             "output_tokens",
             "candidatesTokenCount",
             "outputTokens",
-        ])?;
+        ]);
         // These are reported beside the others, not within them.
         let cached = usage.fields([
             "cache_creation_input_tokens",
             "cache_read_input_tokens",
             "cacheReadInputTokens",
             "cacheWriteInputTokens",
-        ])?;
+        ]);
         let thoughts = usage.field("thoughtsTokenCount").and_then(Json::count);
 
         let first =

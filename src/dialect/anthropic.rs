@@ -4,7 +4,9 @@ use http::{HeaderName, HeaderValue};
 use super::{
     Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal, sse,
 };
-use crate::classify::{ErrorView, Finish, Json, Parts, StreamSummary, Usage, in_answer, says};
+use crate::classify::{
+    ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, in_answer, says,
+};
 
 /// The Anthropic wire format: messages, token counting and legacy completions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,8 +39,8 @@ impl Dialect for Anthropic {
                 ..Parts::default()
             });
         } else if !(summary.answered && is_delta(event)) {
-            match Json::parse(event.data) {
-                Ok(json) => read(event.name, json, summary),
+            match Object::parse(event.data) {
+                Ok(data) => read(event.name, &data, summary),
                 Err(_) if event.name == Some(b"error") => {
                     summary.add_error(in_answer(&ErrorView::default()));
                 }
@@ -61,20 +63,18 @@ impl Dialect for Anthropic {
     }
 }
 
-fn read(name: Option<&[u8]>, json: Json<'_>, summary: &mut StreamSummary) {
-    if let Some(view) = ErrorView::within_answer(json) {
+fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
+    if let Some(view) = ErrorView::within_answer(data) {
         return summary.add_error(in_answer(&view));
     }
-    let [kind, message, block, delta, completion, stop_reason] = json
-        .fields([
-            "type",
-            "message",
-            "content_block",
-            "delta",
-            "completion",
-            "stop_reason",
-        ])
-        .unwrap_or_default();
+    let [kind, message, block, delta, completion, stop_reason] = data.fields([
+        "type",
+        "message",
+        "content_block",
+        "delta",
+        "completion",
+        "stop_reason",
+    ]);
     let kind = kind.and_then(Json::text);
     let kind = kind
         .as_deref()
@@ -83,13 +83,15 @@ fn read(name: Option<&[u8]>, json: Json<'_>, summary: &mut StreamSummary) {
         .unwrap_or_default();
     match kind {
         b"ping" => summary.keep_alives += 1,
-        b"message_start" => summary.add_usage(message.and_then(Usage::within)),
+        b"message_start" => {
+            summary.add_usage(message.and_then(|message| Usage::within(&message.object())));
+        }
         b"content_block_start" => summary.add_parts(block.map(Parts::of_block).unwrap_or_default()),
         b"content_block_delta" => summary.add_parts(delta.map(Parts::of_block).unwrap_or_default()),
         b"message_delta" => {
             let reason = delta.and_then(|delta| delta.field("stop_reason"));
             add_reason(reason, summary);
-            summary.add_usage(Usage::within(json));
+            summary.add_usage(Usage::within(data));
         }
         b"message_stop" => {
             summary.finish.get_or_insert(Finish::Done);
@@ -103,7 +105,7 @@ fn read(name: Option<&[u8]>, json: Json<'_>, summary: &mut StreamSummary) {
             summary.terminal |= add_reason(stop_reason, summary);
         }
         b"error" => {
-            let view = ErrorView::parse(json.raw().as_bytes()).unwrap_or_default();
+            let view = ErrorView::of_failure(data.json()).unwrap_or_default();
             summary.add_error(in_answer(&view));
         }
         _ => {}

@@ -153,6 +153,10 @@ pub fn detect(path: &str) -> Option<(&'static dyn Dialect, Endpoint)> {
 
 /// Returns whether a media type is JSON, parameters aside.
 fn is_json(content_type: &str) -> bool {
+    // What nearly everybody sends.
+    if content_type == "application/json" {
+        return true;
+    }
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
         || essence

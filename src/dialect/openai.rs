@@ -8,8 +8,8 @@ use super::{
     Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal, sse,
 };
 use crate::classify::{
-    Class, ErrorView, Finish, Json, Parts, StreamSummary, Usage, Verdict, in_answer, response,
-    response_finish, response_parts, says,
+    Class, ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, Verdict, in_answer,
+    response, response_finish, response_parts, says,
 };
 
 /// The OpenAI wire format: chat and legacy completions, responses, embeddings, images, speech and
@@ -45,8 +45,8 @@ impl Dialect for OpenAi {
         } else if !event.whole {
             long(event, summary);
         } else if !(summary.answered && is_plain_delta(event.data)) {
-            match Json::parse(event.data) {
-                Ok(json) => read(event.name, json, summary),
+            match Object::parse(event.data) {
+                Ok(data) => read(event.name, &data, summary),
                 Err(_) if event.name == Some(b"error") => {
                     summary.add_error(in_answer(&ErrorView::default()));
                 }
@@ -69,24 +69,24 @@ impl Dialect for OpenAi {
     }
 }
 
-fn read(name: Option<&[u8]>, json: Json<'_>, summary: &mut StreamSummary) {
-    if let Some(view) = ErrorView::within_answer(json) {
+fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
+    if let Some(view) = ErrorView::within_answer(data) {
         summary.add_error(in_answer(&view));
     } else if name == Some(b"error") {
         // An old llama.cpp sends the inside of the error only.
-        let view = ErrorView::parse(json.raw().as_bytes()).unwrap_or_default();
+        let view = ErrorView::of_failure(data.json()).unwrap_or_default();
         summary.add_error(in_answer(&view));
     }
-    match json.field("type").and_then(Json::text) {
-        Some(kind) if kind.starts_with("response.") => read_response(&kind, json, summary),
-        Some(kind) if kind.contains('.') => read_media(&kind, json, summary),
-        _ => read_chunk(json, summary),
+    match data.field("type").and_then(Json::text) {
+        Some(kind) if kind.starts_with("response.") => read_response(&kind, data, summary),
+        Some(kind) if kind.contains('.') => read_media(&kind, data, summary),
+        _ => read_chunk(data, summary),
     }
 }
 
 /// A chunk of a chat or legacy completion.
-fn read_chunk(json: Json<'_>, summary: &mut StreamSummary) {
-    let [choices, groq] = json.fields(["choices", "x_groq"]).unwrap_or_default();
+fn read_chunk(data: &Object<'_>, summary: &mut StreamSummary) {
+    let [choices, groq] = data.fields(["choices", "x_groq"]);
     for choice in choices.into_iter().flat_map(Json::items) {
         let Some([index, delta, text, reason, error]) =
             choice.fields(["index", "delta", "text", "finish_reason", "error"])
@@ -97,7 +97,7 @@ fn read_chunk(json: Json<'_>, summary: &mut StreamSummary) {
         parts.answer |= says(text);
         summary.add_parts(parts);
         if let Some(error) = error.filter(|error| !error.is_empty()) {
-            let view = ErrorView::parse(error.raw().as_bytes()).unwrap_or_default();
+            let view = ErrorView::of_failure(error).unwrap_or_default();
             summary.add_error(in_answer(&view));
         }
 
@@ -119,14 +119,13 @@ fn read_chunk(json: Json<'_>, summary: &mut StreamSummary) {
     if groq.is_some_and(|groq| says(groq.field("error"))) {
         summary.add_error(in_answer(&ErrorView::default()));
     }
-    summary.add_usage(Usage::within(json));
+    summary.add_usage(Usage::within(data));
 }
 
 /// An event of the responses API.
-fn read_response(kind: &str, json: Json<'_>, summary: &mut StreamSummary) {
-    let [delta, item, whole, partial] = json
-        .fields(["delta", "item", "response", "partial_image_b64"])
-        .unwrap_or_default();
+fn read_response(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {
+    let [delta, item, whole, partial] =
+        data.fields(["delta", "item", "response", "partial_image_b64"]);
     if kind.ends_with(".delta") {
         let said = says(delta);
         summary.add_parts(Parts {
@@ -147,7 +146,7 @@ fn read_response(kind: &str, json: Json<'_>, summary: &mut StreamSummary) {
         });
     }
 
-    let Some(whole) = whole else {
+    let Some(whole) = &whole.map(Json::object) else {
         return;
     };
     summary.add_usage(Usage::within(whole));
@@ -172,10 +171,8 @@ fn read_response(kind: &str, json: Json<'_>, summary: &mut StreamSummary) {
 }
 
 /// An event of streamed speech or images: `speech.audio.delta`, `image_generation.completed`.
-fn read_media(kind: &str, json: Json<'_>, summary: &mut StreamSummary) {
-    let [audio, image, delta] = json
-        .fields(["audio", "b64_json", "delta"])
-        .unwrap_or_default();
+fn read_media(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {
+    let [audio, image, delta] = data.fields(["audio", "b64_json", "delta"]);
     let answer = [audio, image, delta].map(says).contains(&true);
     summary.add_parts(Parts {
         answer,
@@ -185,7 +182,7 @@ fn read_media(kind: &str, json: Json<'_>, summary: &mut StreamSummary) {
         summary.add_finish(Finish::Done);
         summary.terminal = true;
     }
-    summary.add_usage(Usage::within(json));
+    summary.add_usage(Usage::within(data));
 }
 
 /// An event too long to keep is content; only a whole response in its last event is as long.

@@ -1,6 +1,5 @@
 use std::{
     borrow::Cow,
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, SystemTime},
 };
@@ -8,11 +7,13 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Uri, header, response::Parts};
 use http_body::Frame;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::{
     classify::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
+        classify_with_usage,
     },
     dialect::{Dialect, sse::Observer},
     hints::{AttemptIndex, Call, Mark},
@@ -49,7 +50,10 @@ enum Watch {
     /// Not at all: too long, or compressed.
     Opaque,
     /// Kept whole, up to the limit.
-    Whole { chunks: VecDeque<Bytes>, len: usize },
+    Whole {
+        chunks: SmallVec<[Bytes; 1]>,
+        len: usize,
+    },
     /// Event by event.
     Stream(Box<Observer>),
 }
@@ -74,7 +78,7 @@ impl Attempt {
         call: Option<(Call, Option<Mark>)>,
         uri: Uri,
         dialect: &'static dyn Dialect,
-    ) -> Self {
+    ) -> Box<Self> {
         let call = call.map(|(call, mark)| {
             let index = call.begin(ticket.target_id(), ticket.tokens(), ticket.routed().clone());
             if let Some(mark) = mark {
@@ -82,7 +86,8 @@ impl Attempt {
             }
             (call, index)
         });
-        Self {
+        // It is large, and handed on from state to state.
+        Box::new(Self {
             router: router.clone(),
             ticket: Some(ticket),
             call,
@@ -91,7 +96,7 @@ impl Attempt {
             head: None,
             watch: Watch::Opaque,
             first_content: None,
-        }
+        })
     }
 
     /// Tells the caller who serves.
@@ -105,7 +110,7 @@ impl Attempt {
     pub(super) fn head(&mut self, parts: &Parts, now: Instant) -> Shape {
         let wall = self.router.wall();
         let seen = Seen::head(self.uri.path(), parts.status, &parts.headers, wall);
-        let verdict = self.classify(&seen);
+        let (verdict, _) = self.classify(&seen);
         let limits = Limits::from_headers(&parts.headers, wall);
         if let Some(ticket) = &mut self.ticket {
             ticket.head_at(Outcome::new(verdict.clone()).limits(limits), now);
@@ -114,7 +119,7 @@ impl Attempt {
         self.watch = match shape {
             _ if is_encoded(&parts.headers) => Watch::Opaque,
             Shape::Failure | Shape::Whole => Watch::Whole {
-                chunks: VecDeque::new(),
+                chunks: SmallVec::new(),
                 len: 0,
             },
             Shape::Stream => Watch::Stream(Box::new(Observer::new(self.dialect))),
@@ -143,7 +148,7 @@ impl Attempt {
                 if *len > JUDGED {
                     self.watch = Watch::Opaque;
                 } else {
-                    chunks.push_back(data.clone());
+                    chunks.push(data.clone());
                 }
             }
             Watch::Stream(observer) => {
@@ -180,7 +185,7 @@ impl Attempt {
     }
 
     /// The call failed before a head came.
-    pub(super) fn fail(mut self, transport: Transport) {
+    pub(super) fn fail(mut self: Box<Self>, transport: Transport) {
         let headers = HeaderMap::new();
         let mut seen = Seen::head(
             self.uri.path(),
@@ -190,12 +195,16 @@ impl Attempt {
         )
         .with_transport(Some(transport));
         seen.status = None;
-        let verdict = self.classify(&seen);
+        let (verdict, _) = self.classify(&seen);
         self.settle(verdict, None);
     }
 
     /// The body has ended, or the transport has.
-    pub(super) fn conclude(mut self, headers: Option<&HeaderMap>, transport: Option<Transport>) {
+    pub(super) fn conclude(
+        mut self: Box<Self>,
+        headers: Option<&HeaderMap>,
+        transport: Option<Transport>,
+    ) {
         self.judge(headers, transport);
     }
 
@@ -209,12 +218,11 @@ impl Attempt {
             Watch::Whole { chunks, .. } => BodySeen::Whole(join(chunks)),
             Watch::Stream(observer) => BodySeen::Stream(observer.summary()),
         };
-        let usage = usage(&body);
         let headers = headers.unwrap_or(&head.headers);
         let seen = Seen::head(self.uri.path(), head.status, headers, head.wall)
             .with_body(body)
             .with_transport(transport);
-        let verdict = self.classify(&seen);
+        let (verdict, usage) = self.classify(&seen);
         self.settle(verdict, usage);
     }
 
@@ -238,12 +246,16 @@ impl Attempt {
     }
 
     /// Asks the classifier. Its panic is its own: the shipped rules then judge.
-    fn classify(&self, seen: &Seen<'_>) -> Verdict {
-        let classifier = self.router.classifier();
-        catch_unwind(AssertUnwindSafe(|| classifier.classify(seen))).unwrap_or_else(|_| {
+    fn classify(&self, seen: &Seen<'_>) -> (Verdict, Option<Usage>) {
+        let Some(classifier) = self.router.classifier() else {
+            return classify_with_usage(seen);
+        };
+        let verdict = catch_unwind(AssertUnwindSafe(|| classifier.classify(seen)));
+        let verdict = verdict.unwrap_or_else(|_| {
             self.router.counters().classifier_panicked();
             DefaultClassifier.classify(seen)
-        })
+        });
+        (verdict, usage(&seen.body))
     }
 }
 
@@ -279,17 +291,18 @@ fn shape(parts: &Parts) -> Shape {
     let content_type = content_type
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match essence.as_str() {
-        "text/event-stream" => Shape::Stream,
-        "" | "text/html" | "text/plain" => Shape::Whole,
-        json if json == "application/json" || json.ends_with("+json") => Shape::Whole,
-        _ => Shape::Flow,
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let is = |kind: &str| essence.eq_ignore_ascii_case(kind);
+    let end = |len| essence.get(essence.len().saturating_sub(len)..);
+    if is("text/event-stream") {
+        Shape::Stream
+    } else if is("application/json")
+        || ["", "text/html", "text/plain"].into_iter().any(is)
+        || end(5).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
+    {
+        Shape::Whole
+    } else {
+        Shape::Flow
     }
 }
 
@@ -298,11 +311,11 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn join(chunks: &VecDeque<Bytes>) -> Cow<'_, [u8]> {
-    match chunks.len() {
-        0 => Cow::Borrowed(&[]),
-        1 => Cow::Borrowed(chunks.front().map_or(&[], |chunk| chunk)),
-        _ => Cow::Owned(chunks.iter().flatten().copied().collect()),
+fn join(chunks: &[Bytes]) -> Cow<'_, [u8]> {
+    match chunks {
+        [] => Cow::Borrowed(&[]),
+        [chunk] => Cow::Borrowed(chunk),
+        _ => Cow::Owned(chunks.concat()),
     }
 }
 

@@ -64,7 +64,7 @@ pin_project! {
         // The service was given back meanwhile, and is not ready yet.
         Readying { sending: Option<Sending<S, B>> },
         // The attempt is under way.
-        Calling { #[pin] future: F, attempt: Option<(Attempt, bool)> },
+        Calling { #[pin] future: F, attempt: Option<(Box<Attempt>, bool)> },
         // The head is there, and held.
         Holding { holding: Option<Holding<R>> },
         Done,
@@ -121,7 +121,7 @@ enum Step<S, B: Body> {
     Send {
         request: Request<RequestBody<B>>,
         handle: Handle<S>,
-        attempt: Option<(Attempt, bool)>,
+        attempt: Option<(Box<Attempt>, bool)>,
     },
     Wait {
         prepared: Prepared<S>,
@@ -574,7 +574,7 @@ impl<S> Prepared<S> {
         rewrite::reframe(&mut self.parts.headers, len, self.trailers.is_some());
     }
 
-    fn into_step<B: Body<Data = Bytes>>(self, attempt: Option<(Attempt, bool)>) -> Step<S, B> {
+    fn into_step<B: Body<Data = Bytes>>(self, attempt: Option<(Box<Attempt>, bool)>) -> Step<S, B> {
         let body = RequestBody::whole(self.chunks, self.trailers);
         let request = Request::from_parts(self.parts, body);
         Step::Send {

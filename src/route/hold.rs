@@ -38,7 +38,7 @@ pub(super) struct Holding<R: Body> {
     bytes: usize,
     ended: Option<Result<(), R::Error>>,
     /// Present until the attempt is settled.
-    attempt: Option<Attempt>,
+    attempt: Option<Box<Attempt>>,
     shape: Shape,
     since: Instant,
     pinged: Option<Instant>,
@@ -48,7 +48,7 @@ pub(super) struct Holding<R: Body> {
 impl<R: Body<Data = Bytes>> Holding<R> {
     pub(super) fn new(
         response: Response<R>,
-        mut attempt: Attempt,
+        mut attempt: Box<Attempt>,
         hold_back: bool,
         now: Instant,
     ) -> Self {

@@ -42,7 +42,7 @@ pub(super) struct Watched<R: Body> {
     pub(super) ended: Option<Result<(), R::Error>>,
     pub(super) rest: Pin<Box<R>>,
     /// The attempt, while it is open.
-    pub(super) attempt: Option<Attempt>,
+    pub(super) attempt: Option<Box<Attempt>>,
 }
 
 impl<R: Body> ResponseBody<R> {

@@ -64,8 +64,20 @@ pub(super) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
         headers.remove(header::CONTENT_LENGTH);
     } else {
         headers.remove(header::TRANSFER_ENCODING);
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        if content_length(headers) != Some(len) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        }
     }
+}
+
+/// Returns what the one Content-Length says, where it is written as we would.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    let digits = values.next()?.as_bytes();
+    if values.next().is_some() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Sends a request to another upstream: scheme, authority, base path and credentials are replaced.

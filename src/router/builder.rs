@@ -17,7 +17,7 @@ use super::{
     target::{Pool, Target},
 };
 use crate::{
-    classify::{Classify, DefaultClassifier},
+    classify::Classify,
     policy::{Adaptive, RoutingPolicy},
 };
 
@@ -37,7 +37,7 @@ pub struct Builder {
     models: Option<Pool>,
     pools: Vec<Pool>,
     policy: Arc<dyn RoutingPolicy>,
-    classifier: Arc<dyn Classify>,
+    classifier: Option<Arc<dyn Classify>>,
     clock: Arc<dyn Clock>,
     seed: Option<u64>,
     max_body: usize,
@@ -50,7 +50,7 @@ impl Builder {
             models: None,
             pools: Vec::new(),
             policy: Arc::new(Adaptive),
-            classifier: Arc::new(DefaultClassifier),
+            classifier: None,
             clock: Arc::new(SystemClock),
             seed: None,
             max_body: MAX_BODY,
@@ -80,7 +80,7 @@ impl Builder {
 
     /// Sets how answers are judged. Default: [`DefaultClassifier`].
     pub fn classifier(mut self, classifier: impl Classify + 'static) -> Self {
-        self.classifier = Arc::new(classifier);
+        self.classifier = Some(Arc::new(classifier));
         self
     }
 

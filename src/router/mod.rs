@@ -82,7 +82,7 @@ struct Inner {
     credentials: Vec<CredentialState>,
     names: Vec<Name>,
     by_name: HashMap<Arc<str>, u32>,
-    classifier: Arc<dyn Classify>,
+    classifier: Option<Arc<dyn Classify>>,
     clock: Arc<dyn Clock>,
     epoch: Instant,
     seed: u64,
@@ -260,8 +260,9 @@ impl OutcomeRouter {
         self.inner.clock.wall()
     }
 
-    pub(crate) fn classifier(&self) -> &dyn Classify {
-        &*self.inner.classifier
+    /// Returns the caller's own classifier, if it is not the rules that ship.
+    pub(crate) fn classifier(&self) -> Option<&dyn Classify> {
+        self.inner.classifier.as_deref()
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -73,7 +73,7 @@ fn other_bodies_have_no_view() {
 
 #[test]
 fn an_answer_holds_an_error_only_if_it_says_so() {
-    let within = |body: &str| ErrorView::within_answer(Json::parse(body.as_bytes()).unwrap());
+    let within = |body: &str| ErrorView::within_answer(&Object::parse(body.as_bytes()).unwrap());
     for body in [
         r#"{"error":null,"choices":[]}"#,
         r#"{"error":{}}"#,
