@@ -1,4 +1,4 @@
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, fmt, time::SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
@@ -59,7 +59,7 @@ impl<'a> Seen<'a> {
 }
 
 /// How much of a body was seen.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum BodySeen<'a> {
     /// Not a byte yet: the verdict is provisional.
@@ -70,6 +70,18 @@ pub enum BodySeen<'a> {
     Opaque,
     /// It was a stream of events.
     Stream(&'a StreamSummary),
+}
+
+impl fmt::Debug for BodySeen<'_> {
+    /// Shows no part of an answer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread => f.write_str("Unread"),
+            Self::Whole(body) => write!(f, "Whole({} bytes)", body.len()),
+            Self::Opaque => f.write_str("Opaque"),
+            Self::Stream(summary) => f.debug_tuple("Stream").field(summary).finish(),
+        }
+    }
 }
 
 /// What an observer has gathered from a stream of events.

@@ -30,6 +30,8 @@
 //! assert!(summary.terminal);
 //! ```
 
+use std::fmt;
+
 use memchr::{memchr2, memchr2_iter};
 
 use super::Dialect;
@@ -49,7 +51,6 @@ pub struct Event<'a> {
 }
 
 /// Watches a stream of events go by and sums it up.
-#[derive(Debug)]
 pub struct Observer {
     dialect: &'static dyn Dialect,
     summary: StreamSummary,
@@ -61,6 +62,17 @@ pub struct Observer {
     /// Scratch for data of several lines.
     joined: Vec<u8>,
     started: bool,
+}
+
+impl fmt::Debug for Observer {
+    /// Shows no part of an answer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer")
+            .field("dialect", &self.dialect.name())
+            .field("summary", &self.summary)
+            .field("pending", &self.length)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Observer {

@@ -34,6 +34,8 @@ pub(super) struct Attempt {
     head: Option<Head>,
     watch: Watch,
     first_content: Option<Duration>,
+    /// The head is with the caller, whose pace decides from here on.
+    released: bool,
 }
 
 struct Head {
@@ -96,6 +98,7 @@ impl Attempt {
             head: None,
             watch: Watch::Opaque,
             first_content: None,
+            released: false,
         })
     }
 
@@ -155,10 +158,11 @@ impl Attempt {
                 let silent = observer.summary().first_content.is_none();
                 observer.feed(data);
                 if silent && observer.summary().first_content.is_some() {
-                    let started = self.ticket.as_ref().map(Ticket::started);
                     let now = self.router.now();
-                    self.first_content =
-                        started.map(|started| now.saturating_duration_since(started));
+                    if let Some(ticket) = &mut self.ticket {
+                        ticket.content();
+                        self.first_content = Some(now.saturating_duration_since(ticket.started()));
+                    }
                 }
             }
         }
@@ -175,6 +179,7 @@ impl Attempt {
     /// The head is about to be released while the attempt is open: what is known of a failure is
     /// told to the call now, since it decides on the head.
     pub(super) fn release(&mut self, headers: &HeaderMap) {
+        self.released = true;
         let Some(head) = &mut self.head else { return };
         head.headers = headers.clone();
         if head.verdict.class != Class::Success
@@ -238,10 +243,13 @@ impl Attempt {
             .as_ref()
             .map(|head| head.limits)
             .unwrap_or_default();
-        let outcome = Outcome::new(verdict)
+        let mut outcome = Outcome::new(verdict)
             .limits(limits)
             .usage(usage)
             .first_content(self.first_content);
+        if self.released {
+            outcome = outcome.untimed();
+        }
         ticket.settle_at(outcome, self.router.now());
     }
 

@@ -60,7 +60,7 @@ pin_project! {
         // The body is read, to see which model it names.
         Collecting { upload: Option<Upload<S, B>> },
         // Nobody is free, but somebody soon will be.
-        Waiting { prepared: Option<Prepared<S>>, sleep: Pin<Box<Sleep>>, place: Option<Place> },
+        Waiting { prepared: Option<Prepared<S>>, sleep: Pin<Box<Sleep>> },
         // The service was given back meanwhile, and is not ready yet.
         Readying { sending: Option<Sending<S, B>> },
         // The attempt is under way.
@@ -99,6 +99,8 @@ struct Prepared<S> {
     patience: Duration,
     /// Set at the first pick.
     give_up: Option<Instant>,
+    /// A place among those that wait, once one was needed; kept until the request goes out.
+    place: Option<Place>,
 }
 
 /// A request that is ready to go out.
@@ -126,7 +128,6 @@ enum Step<S, B: Body> {
     Wait {
         prepared: Prepared<S>,
         wait: Duration,
-        place: Place,
     },
     Refuse(Response<Bytes>),
 }
@@ -209,13 +210,8 @@ where
                         sending: Some(upload.finish(collected.ok(), this.router)),
                     }
                 }
-                StateProj::Waiting {
-                    prepared,
-                    sleep,
-                    place,
-                } => {
+                StateProj::Waiting { prepared, sleep } => {
                     ready!(sleep.as_mut().poll(cx));
-                    place.take();
                     State::Readying {
                         sending: prepared.take().map(Sending::Routed),
                     }
@@ -240,16 +236,11 @@ where
                             let future = handle.service.call(request);
                             State::Calling { future, attempt }
                         }
-                        Step::Wait {
-                            mut prepared,
-                            wait,
-                            place,
-                        } => {
+                        Step::Wait { mut prepared, wait } => {
                             prepared.handle.give_back();
                             State::Waiting {
                                 prepared: Some(prepared),
                                 sleep: Box::pin(sleep(wait)),
-                                place: Some(place),
                             }
                         }
                         Step::Refuse(response) => {
@@ -394,6 +385,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             rules,
                             patience,
                             give_up: None,
+                            place: None,
                         })
                     }
                     Err(why) => untouched(handle, parts, why, RequestBody::whole(chunks, trailers)),
@@ -460,12 +452,14 @@ impl<S> Prepared<S> {
         match self.pick(router, now) {
             Ok(ticket) => self.send(router, ticket),
             Err(unavailable) => match self.wait(&unavailable, router, now, give_up) {
-                Some(wait) => match waiting.enter(self.len) {
-                    Some(place) => Step::Wait {
-                        prepared: self,
-                        wait,
-                        place,
-                    },
+                Some(wait) => match self.place.take().or_else(|| waiting.enter(self.len)) {
+                    Some(place) => {
+                        self.place = Some(place);
+                        Step::Wait {
+                            prepared: self,
+                            wait,
+                        }
+                    }
                     None => Step::Refuse(refuse(self.dialect, &unavailable)),
                 },
                 None => Step::Refuse(refuse(self.dialect, &unavailable)),

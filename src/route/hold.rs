@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{Response, response::Parts};
 use http_body::{Body, Frame};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
     attempt::{Attempt, Shape},
@@ -42,6 +42,8 @@ pub(super) struct Holding<R: Body> {
     shape: Shape,
     since: Instant,
     pinged: Option<Instant>,
+    /// The deadline that the sleep is for, by the router's clock.
+    deadline: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -67,6 +69,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
             shape,
             since: now,
             pinged: None,
+            deadline: None,
             sleep: None,
         }
     }
@@ -75,7 +78,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
     pub(super) fn poll(&mut self, router: &OutcomeRouter, cx: &mut Context<'_>) -> Poll<()> {
         while !self.is_decided() {
             let Poll::Ready(polled) = self.body.as_mut().poll_frame(cx) else {
-                return self.poll_deadline(cx);
+                return self.poll_deadline(router, cx);
             };
             match polled {
                 Some(Ok(frame)) => self.keep(frame, router),
@@ -115,7 +118,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
             let summary = observer.summary();
             summary.first_content.is_some()
                 || summary.terminal
-                || summary.events + summary.keep_alives >= MAX_EVENTS
+                || summary.events.max(summary.keep_alives) >= MAX_EVENTS
         })
     }
 
@@ -149,7 +152,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
     }
 
     /// Nothing to read: lets the answer go when it has been held for long enough.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_deadline(&mut self, router: &OutcomeRouter, cx: &mut Context<'_>) -> Poll<()> {
         let longest = match self.shape {
             Shape::Failure => MAX_FAILURE_TIME,
             _ => MAX_TIME,
@@ -157,12 +160,14 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         let deadline = self.pinged.map_or(self.since + longest, |pinged| {
             (pinged + MAX_PING_AGE).min(self.since + longest)
         });
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() != deadline {
-            sleep.as_mut().reset(deadline);
+        if self.deadline.replace(deadline) != Some(deadline) {
+            // A span: the router's clock need not be tokio's.
+            let left = deadline.saturating_duration_since(router.now());
+            self.sleep = Some(Box::pin(sleep(left)));
         }
-        sleep.as_mut().poll(cx)
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Ready(()),
+        }
     }
 }

@@ -14,18 +14,26 @@ use crate::{
 };
 
 /// Headers and query parameters that carry secrets. None of a caller's crosses to another upstream.
-const CREDENTIALS: [HeaderName; 8] = [
+const CREDENTIALS: [HeaderName; 14] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::PROXY_AUTHORIZATION,
     HeaderName::from_static("api-key"),
+    HeaderName::from_static("cf-aig-authorization"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
     HeaderName::from_static("openai-organization"),
     HeaderName::from_static("openai-project"),
+    HeaderName::from_static("x-amz-security-token"),
     HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-auth-token"),
     HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("x-goog-user-project"),
+    HeaderName::from_static("x-portkey-api-key"),
 ];
-const QUERY_CREDENTIALS: [&str; 6] = [
+const QUERY_CREDENTIALS: [&str; 8] = [
     "access_token",
+    "auth_token",
+    "token",
     "api-key",
     "api_key",
     "apikey",
@@ -88,8 +96,10 @@ pub(crate) fn readdress(
     dialect: &dyn Dialect,
     suffix: usize,
 ) {
+    // One host may stand before several providers, told apart by their base paths.
     let same = parts.uri.scheme() == Some(&upstream.scheme)
-        && parts.uri.authority() == Some(&upstream.authority);
+        && parts.uri.authority() == Some(&upstream.authority)
+        && parts.uri.path().get(..suffix) == Some(&*upstream.base_path);
     let suffix = parts.uri.path().get(suffix..).unwrap_or_default();
     let mut target = format!("{}{suffix}", upstream.base_path);
     let query = parts
@@ -119,7 +129,7 @@ pub(crate) fn readdress(
         .as_ref()
         .and_then(|own| own.for_dialect(dialect.name()));
     if !same || own.is_some() {
-        for name in &CREDENTIALS {
+        for name in CREDENTIALS.iter().chain(upstream.secrets.iter()) {
             headers.remove(name);
         }
     }
@@ -130,12 +140,33 @@ pub(crate) fn readdress(
 
 fn scrub(query: &str) -> String {
     let kept = query.split('&').filter(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
+        let name = decode(pair.split('=').next().unwrap_or_default());
         !QUERY_CREDENTIALS
             .iter()
             .any(|secret| name.eq_ignore_ascii_case(secret))
     });
     kept.collect::<Vec<_>>().join("&")
+}
+
+/// Undoes percent-encoding; what is none stays.
+fn decode(name: &str) -> String {
+    let mut bytes = name.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    while let [first, rest @ ..] = bytes {
+        let escaped = match rest {
+            [high, low, after @ ..] if *first == b'%' => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                let value = digit(*high).zip(digit(*low));
+                let byte = value.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+                byte.map(|byte| (byte, after))
+            }
+            _ => None,
+        };
+        let (byte, after) = escaped.unwrap_or((*first, rest));
+        decoded.push(byte);
+        bytes = after;
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 fn rename_path(uri: &Uri, range: std::ops::Range<usize>, model: &str) -> Option<Uri> {

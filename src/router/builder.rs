@@ -7,6 +7,8 @@ use std::{
     },
 };
 
+use http::HeaderName;
+
 use super::{
     Inner, OutcomeRouter,
     clock::{Clock, SystemClock},
@@ -14,7 +16,7 @@ use super::{
     error::BuildError,
     group::{Group, Member},
     ledger::Ledger,
-    target::{Pool, Target},
+    target::{Credential, Pool, Target},
 };
 use crate::{
     classify::Classify,
@@ -127,6 +129,7 @@ impl Builder {
             return Err(BuildError::new("a router needs at least one model"));
         }
         let names = assembly.names(unnamed)?;
+        assembly.share_secrets();
         let seed = self
             .seed
             .unwrap_or_else(|| RandomState::new().hash_one(0_u8));
@@ -168,7 +171,7 @@ struct Assembly {
     targets: Vec<TargetEntry>,
     groups: Vec<Group>,
     group_keys: HashMap<String, usize>,
-    credentials: Vec<super::target::Credential>,
+    credentials: Vec<Credential>,
 }
 
 impl Assembly {
@@ -252,6 +255,17 @@ impl Assembly {
             slot,
             credential,
         });
+    }
+
+    /// Lets every upstream know the headers in which any target's credential may come.
+    fn share_secrets(&mut self) {
+        let names = self.credentials.iter().flat_map(Credential::header_names);
+        let secrets: Arc<[HeaderName]> = names.cloned().collect();
+        for target in &mut self.targets {
+            if let Some(upstream) = &mut target.upstream {
+                Arc::make_mut(upstream).secrets = secrets.clone();
+            }
+        }
     }
 
     /// Says what a requested model may mean. A pool's own name and aliases win over models; of two

@@ -68,6 +68,8 @@ pub struct Upstream {
     pub(crate) base_path: String,
     pub(crate) credential: Option<Credential>,
     pub(crate) dialect: Option<&'static dyn Dialect>,
+    /// The headers that carry the credentials of any target of the router.
+    pub(crate) secrets: Arc<[HeaderName]>,
 }
 
 impl Upstream {
@@ -121,6 +123,7 @@ impl Upstream {
             base_path,
             credential: None,
             dialect,
+            secrets: Arc::new([]),
         })
     }
 
@@ -210,6 +213,10 @@ impl Credential {
         Ok(Self {
             headers: Arc::new([("", name, value)]),
         })
+    }
+
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers.iter().map(|(_, name, _)| name)
     }
 
     pub(crate) fn for_dialect(&self, dialect: &str) -> Option<(&HeaderName, &HeaderValue)> {

@@ -1,4 +1,4 @@
-use std::slice;
+use std::{fmt, slice};
 
 use bytes::Bytes;
 use memchr::memchr2;
@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A place in a body that is held in chunks.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Cursor<'a> {
     /// What is left of the chunk.
     rest: &'a [u8],
@@ -18,6 +18,13 @@ pub(super) struct Cursor<'a> {
     offset: usize,
     /// Where the body, or the part of it that may be read, ends.
     end: usize,
+}
+
+impl fmt::Debug for Cursor<'_> {
+    /// Shows no part of the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({}..{})", self.offset, self.end)
+    }
 }
 
 impl<'a> Cursor<'a> {
