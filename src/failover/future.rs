@@ -315,7 +315,7 @@ impl Run {
             Some(Next::Other) => After::Repeat,
             Some(Next::Same) if repeat == Repeat::Anywhere => {
                 let pause = self.pause(verdict);
-                if left.is_none_or(|left| pause <= left) {
+                if pause <= left.unwrap_or(LONGEST_WAIT) {
                     After::Pause(pause)
                 } else {
                     After::Deliver
