@@ -604,3 +604,109 @@ fn the_same_seed_decides_the_same() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_caller_who_leaves_after_the_content_came_is_no_evidence() {
+    let (router, t0) = (three(), Instant::now());
+    let open = |now| {
+        router
+            .pick_at(&PickRequest::new("a").stream(true), now)
+            .unwrap()
+    };
+    for _ in 0..30 {
+        let outcome = outcome(Class::Success).first_content(Some(seconds(0.3)));
+        open(t0).settle_at(outcome, t0 + seconds(2.0));
+    }
+    let health = |now| router.snapshot_at(now).targets().next().unwrap().health;
+    let t1 = t0 + seconds(2.0);
+    for _ in 0..5 {
+        let mut ticket = open(t1);
+        ticket.content();
+        ticket.settle_at(outcome(Class::Abandoned), t1 + seconds(20.0));
+    }
+    assert!(health(t1 + seconds(20.0)) > 0.98);
+    open(t1).settle_at(outcome(Class::Abandoned), t1 + seconds(20.0));
+    assert!(
+        health(t1 + seconds(20.0)) < 0.97,
+        "nothing came for longer than ever"
+    );
+}
+
+#[test]
+fn long_answers_are_not_late_and_late_ones_open_no_breaker() {
+    let (router, t0) = (three(), Instant::now());
+    for length in [0.3; 30].into_iter().chain([8.0; 10]) {
+        let ticket = router.pick_at(&PickRequest::new("a"), t0).unwrap();
+        ticket.settle_at(outcome(Class::Success), t0 + seconds(length));
+    }
+    let snapshot = router.snapshot_at(t0 + seconds(8.0));
+    let target = snapshot.targets().next().unwrap();
+    assert!(!target.broken && target.health > 0.98, "{target:?}");
+}
+
+#[test]
+fn an_empty_answer_closes_no_breaker() {
+    let (router, now) = (three(), Instant::now());
+    let one = Candidates::one("a");
+    let pick = |now| {
+        router
+            .pick_at(&PickRequest::new("a").candidates(&one), now)
+            .unwrap()
+    };
+    for _ in 0..5 {
+        pick(now).settle_at(outcome(Class::ServerError), now);
+    }
+    assert!(router.snapshot_at(now).targets().next().unwrap().broken);
+    let later = now + seconds(2.0);
+    pick(later).settle_at(outcome(Class::Degraded), later);
+    pick(later).settle_at(outcome(Class::ServerError), later);
+    assert!(
+        router.snapshot_at(later).targets().next().unwrap().broken,
+        "it opens again"
+    );
+    let health = router.snapshot_at(later).targets().next().unwrap().health;
+    assert!(health < 0.5, "{health}");
+}
+
+#[test]
+fn stragglers_do_not_bring_a_refused_credential_back() {
+    let now = Instant::now();
+    let upstream = |secret: &str| {
+        let secret = tower_outcome::Credential::new(secret).unwrap();
+        Upstream::new("https://host/v1").unwrap().credential(secret)
+    };
+    let pool = Pool::new("p")
+        .target(Target::new("a").upstream(upstream("revoked")))
+        .target(Target::new("b").upstream(upstream("good")));
+    let router = OutcomeRouter::builder().pool(pool).build().unwrap();
+    let straggler = router.pick_at(&PickRequest::new("p"), now).unwrap();
+    assert_eq!(
+        serve(&router, "p", outcome(Class::AuthError), now + seconds(1.0)),
+        "a"
+    );
+    straggler.settle_at(outcome(Class::Success), now + seconds(2.0));
+    assert_eq!(
+        would_serve(&router, "p", now + seconds(3.0)).as_deref(),
+        Some("b")
+    );
+
+    let back = now + seconds(61.5);
+    let picks: Vec<_> = (0..50)
+        .map(|_| router.pick_at(&PickRequest::new("p"), back).unwrap())
+        .collect();
+    let tried = picks.iter().filter(|ticket| ticket.target() == "a").count();
+    assert_eq!(tried, 1, "one goes first");
+}
+
+#[test]
+fn no_upstream_error_repeats_its_url() {
+    for url in [
+        "user:s3cret@host/v1",
+        "ftp://u:s3cret@h",
+        "https://h/v1?key=s3cret",
+        "http://s3cret^",
+    ] {
+        let error = Upstream::new(url).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}

@@ -253,6 +253,17 @@ mod tests {
     }
 
     #[test]
+    fn f39_another_base_path_of_the_same_host_is_another_provider() {
+        let uri = "https://gw.example/acct/openai/chat/completions?%6bey=s&v=2";
+        let parts = readdressed(uri, "https://gw.example/acct/other", None);
+        assert_eq!(parts.uri.path(), "/acct/other/chat/completions");
+        assert_eq!(parts.uri.query(), Some("v=2"));
+        assert!(parts.headers.values().all(|value| value != "inbound"));
+        let parts = readdressed(uri, "https://gw.example/acct/openai", None);
+        assert_eq!(parts.headers["authorization"], "inbound");
+    }
+
+    #[test]
     fn f20_a_model_in_a_path_is_percent_encoded() {
         let uri = Uri::from_static("http://h/m/old:go?q");
         let renamed = rename_path(&uri, 3..6, "../a b\r\n\u{e9}?#").unwrap();

@@ -6,8 +6,8 @@ use http::{Request, Response};
 use tokio::{task::JoinSet, time::Instant};
 use tower::{Layer, Service, ServiceExt};
 use tower_outcome::{
-    Candidates, Deadline, NobodyFree, OutcomeRouter, OutcomeRouting, OutcomeRoutingLayer, Pool,
-    ResponseBody,
+    Candidates, Deadline, FailoverLayer, NobodyFree, OutcomeRouter, OutcomeRouting,
+    OutcomeRoutingLayer, Pool, ResponseBody,
 };
 
 use crate::support::*;
@@ -73,6 +73,32 @@ async fn a_deadline_bounds_the_wait_both_ways() {
     let (answer, waited) = timed(service, with_deadline(seconds(60.0))).await;
     assert_eq!(answer.status(), 200);
     assert!((30.0..31.0).contains(&waited), "{waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_for_the_whole_call_is_no_wish_to_wait_for_as_long() {
+    let (router, _, service) = walled("60").await;
+    let layer = FailoverLayer::new(router).deadline(Duration::from_secs(120));
+    let (answer, waited) = timed(layer.layer(service), chat("a")).await;
+    assert_eq!(answer.status(), 429);
+    assert!(waited < 1.0, "{waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_do_not_all_wake_at_once() {
+    let (_, provider, service) = walled("5").await;
+    let start = Instant::now();
+    let mut calls = JoinSet::new();
+    for _ in 0..50 {
+        let service = service.clone();
+        calls.spawn(async move {
+            service.oneshot(chat("a")).await.unwrap();
+            start.elapsed().as_millis()
+        });
+    }
+    let moments: std::collections::BTreeSet<_> = calls.join_all().await.into_iter().collect();
+    assert!(moments.len() > 25, "{moments:?}");
+    assert_eq!(provider.heads().len(), 51);
 }
 
 #[tokio::test(start_paused = true)]
