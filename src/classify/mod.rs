@@ -75,6 +75,9 @@
 //! | `498`, `503`, `529` | overloaded | maybe | yes | no |
 //! | `400`, `413`, `415`, `422`, `4xx` | client_error | no | no | yes |
 //! | `500`, `502`, `5xx` | server_error | maybe | yes | no |
+//!
+//! The routing layer asks for no bound on the errors of a body, so that it cannot look into them:
+//! behind it a body that fails has ended as `200, then incomplete`, whatever its error says.
 
 mod answer;
 mod class;
