@@ -31,6 +31,7 @@ mod future;
 mod hold;
 mod inspect;
 mod layer;
+mod prepare;
 mod refusal;
 mod request_body;
 mod response_body;
