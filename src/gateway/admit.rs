@@ -8,7 +8,8 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{
     decode::{Coding, DecodeError},
-    refuse::{refuse, unknown_model, unknown_path},
+    idle::IdleBody,
+    refuse::{dialect_of, refuse, unknown_model, unknown_path},
     upstreams::Inbound,
 };
 use crate::{
@@ -55,11 +56,17 @@ impl Rules {
             .then(|| dialect::detect(parts.uri.path()))
             .flatten();
         let Some((dialect, endpoint)) = detected else {
-            if self.fallback {
-                return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
-            }
             let path = parts.uri.path();
-            return Err(unknown_path(&parts.headers, &parts.method, path).into());
+            if !self.fallback {
+                return Err(unknown_path(&parts.headers, &parts.method, path).into());
+            }
+            if !is_plain(path) {
+                let message = "The path can be read in more than one way.";
+                let dialect = dialect_of(&parts.headers);
+                return Err(refuse(dialect, StatusCode::BAD_REQUEST, message).into());
+            }
+            let body = Body::new(IdleBody::new(body, UPLOAD_IDLE));
+            return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
         };
         Call { dialect, endpoint }.admit(self, parts, body).await
     }
@@ -74,16 +81,10 @@ impl Call {
     ) -> Result<Request<Inbound>, Refused> {
         let max_body = rules.router.max_body();
         let coding = Coding::of(&parts.headers);
-        let encoding = parts.headers.remove(header::CONTENT_ENCODING);
+        parts.headers.remove(header::CONTENT_ENCODING);
         match inspect(&parts, &body.size_hint(), max_body) {
             Ok(_) => {}
             Err(Passed::TooLarge) => return Err(self.too_large(max_body)),
-            Err(_) if rules.fallback => {
-                if let Some(encoding) = encoding {
-                    parts.headers.insert(header::CONTENT_ENCODING, encoding);
-                }
-                return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
-            }
             Err(Passed::Signed) => {
                 let message = "A signed request cannot be routed: its model may have to change.";
                 return Err(self.refuse(StatusCode::BAD_REQUEST, message));
@@ -113,8 +114,9 @@ impl Call {
         if !(rules.router.knows(&model) || rules.pass_unknown_models) {
             return Err(unknown_model(self.dialect, &model).into());
         }
-        // The body has its true length from here on.
+        // The body has its true length from here on, and no trailers.
         parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.remove(header::TRAILER);
         Ok(Request::from_parts(parts, RequestBody::whole(chunks, None)))
     }
 
@@ -164,7 +166,9 @@ impl Call {
     }
 
     fn too_large(&self, max_body: usize) -> Refused {
-        let message = format!("The body is too large: at most {max_body} bytes are taken.");
+        let message = format!(
+            "The body is too large, or in too many pieces: at most {max_body} bytes are taken."
+        );
         self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &message)
     }
 
@@ -176,6 +180,19 @@ impl Call {
     fn refuse(&self, status: StatusCode, message: &str) -> Refused {
         refuse(self.dialect, status, message).into()
     }
+}
+
+/// Whether all servers in a row take a path for the same: what one resolves or unescapes, another may
+/// have let pass.
+fn is_plain(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let escapes = ["%2f", "%5c", "\\"].iter().any(|it| lower.contains(it));
+    // Some servers count what follows a semicolon not to the segment.
+    let dots = lower.replace("%2e", ".").split('/').any(|segment| {
+        let name = segment.split(';').next().unwrap_or_default();
+        matches!(name, "." | "..")
+    });
+    path.starts_with('/') && !escapes && !dots
 }
 
 async fn decode(
@@ -193,4 +210,37 @@ async fn decode(
     spawn_blocking(move || coding.decode(chunks, limit))
         .await
         .unwrap_or(Err(DecodeError::Malformed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f21_paths_that_can_be_read_in_two_ways_are_told() {
+        for path in [
+            "/",
+            "/v1/files",
+            "/v1/files/a.b..c",
+            "/v1/files/...",
+            "/a%20b//c",
+        ] {
+            assert!(is_plain(path), "{path}");
+        }
+        for path in [
+            "",
+            "*",
+            "v1/files",
+            "/v1/../admin",
+            "/v1/.",
+            "/v1/%2e%2E/admin",
+            "/v1/.%2e",
+            "/v1/..;x/admin",
+            "/v1%2Fadmin",
+            "/v1%5cadmin",
+            "/v1\\admin",
+        ] {
+            assert!(!is_plain(path), "{path}");
+        }
+    }
 }

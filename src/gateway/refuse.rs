@@ -30,6 +30,28 @@ pub(super) fn refuse(dialect: &dyn Dialect, status: StatusCode, message: &str) -
     response
 }
 
+/// Answers a request by a method that is not served, or that asks which ones are.
+pub(super) fn other_method(headers: &HeaderMap, method: &http::Method) -> Response<Body> {
+    let mut response = if *method == http::Method::OPTIONS {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    } else {
+        let message = format!(
+            "The method {} is not served here.",
+            shorten(method.as_str())
+        );
+        refuse(
+            dialect_of(headers),
+            StatusCode::METHOD_NOT_ALLOWED,
+            &message,
+        )
+    };
+    let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    response.headers_mut().insert(header::ALLOW, allowed);
+    response
+}
+
 /// Answers a request to a path that is not served.
 pub(super) fn unknown_path(
     headers: &HeaderMap,

@@ -15,7 +15,7 @@ use super::{
     admit::Rules,
     builder::Builder,
     headers, models,
-    refuse::{dialect_of, failed, refuse},
+    refuse::{dialect_of, failed, other_method, refuse},
     upstreams::{Inbound, Upstreams},
 };
 use crate::{
@@ -26,6 +26,16 @@ use crate::{
     route::OutcomeRouting,
     router::{BuildError, OutcomeRouter},
 };
+
+/// The methods that APIs are made of.
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
 
 /// Serves LLM requests by routing them to the upstreams of its router; see the [module](super).
 ///
@@ -76,7 +86,12 @@ impl Gateway {
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
+        let trailers = headers::takes_trailers(&parts);
         headers::enter(&mut parts);
+        // TRACE and CONNECT, and whatever else a provider may do with a key that is not the caller's.
+        if !METHODS.contains(&parts.method) {
+            return other_method(&parts.headers, &parts.method);
+        }
         if let Some(answer) = self.answer_itself(&parts) {
             return answer;
         }
@@ -91,7 +106,7 @@ impl Gateway {
         match self.forward(request).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
-                headers::leave(&mut parts, &call);
+                headers::leave(&mut parts, &call, trailers);
                 Response::from_parts(parts, body)
             }
             Err(error) => {
