@@ -1,9 +1,10 @@
 use std::{collections::HashSet, net::SocketAddr, ops::Range, time::Duration};
 
+use http::uri::Authority;
 use toml::Spanned;
 
 use super::{
-    Config, DEADLINE, Timeouts, schema,
+    Config, DEADLINE, MAX_BUFFERED, Timeouts, schema,
     upstream::{NamedUpstream, find, named_upstream},
 };
 use crate::{
@@ -71,6 +72,9 @@ pub(super) fn assemble(
     }
     let max_body = file.limits.max_body_bytes.as_ref();
     let max_body = max_body.map_or(Ok(MAX_BODY), |limit| at_least_one(limit).copied())?;
+    let max_buffered = buffered(file.limits.max_buffered_bytes.as_ref(), max_body)?;
+    let max_connections = file.limits.max_connections.as_ref();
+    let max_connections = max_connections.map(at_least_one).transpose()?;
     let mut builder =
         OutcomeRouter::builder().max_body_bytes(usize::try_from(max_body).unwrap_or(usize::MAX));
     let mut timeouts = Vec::new();
@@ -95,6 +99,9 @@ pub(super) fn assemble(
     }
     Ok(Config {
         listen: listen(file.listen.as_ref())?,
+        hosts: file.hosts.iter().map(host).collect::<Result<_, _>>()?,
+        max_buffered,
+        max_connections: max_connections.map(|most| usize::try_from(*most).unwrap_or(usize::MAX)),
         router: builder
             .build()
             .map_err(|error| Fault::nowhere(error.to_string()))?,
@@ -209,6 +216,30 @@ fn listen(written: Option<&Spanned<String>>) -> Result<SocketAddr, Fault> {
         );
         Fault::at(written, message)
     })
+}
+
+fn host(written: &Spanned<String>) -> Result<String, Fault> {
+    let text = written.get_ref();
+    let parsed = text.parse::<Authority>();
+    if parsed.is_ok_and(|authority| authority.host() == text) {
+        return Ok(text.clone());
+    }
+    let message =
+        "hosts: expected names or addresses alone, such as \"llm.example.com\" or \"[::1]\"";
+    Err(Fault::at(written, message))
+}
+
+fn buffered(written: Option<&Spanned<u64>>, max_body: u64) -> Result<usize, Fault> {
+    let Some(written) = written else {
+        let largest = usize::try_from(max_body).unwrap_or(usize::MAX);
+        return Ok(MAX_BUFFERED.max(largest));
+    };
+    let bytes = *written.get_ref();
+    if bytes < max_body {
+        let message = format!("expected at least max_body_bytes, {max_body}");
+        return Err(Fault::at(written, message));
+    }
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 fn at_least_one(written: &Spanned<u64>) -> Result<&u64, Fault> {

@@ -6,6 +6,7 @@
 //! ```
 //! let source = r#"
 //! listen = "127.0.0.1:8080"        # the default
+//! hosts = []                       # names to answer to; on loopback, beside those of loopback
 //! deadline_ms = 30000              # a call without an answer by then begins no further attempt
 //! default_upstream = "openai"      # for what is no routable inference; without it, that is a 404
 //! pass_unknown_models = false      # send models that no pool serves to the default upstream
@@ -13,6 +14,8 @@
 //!
 //! [limits]
 //! max_body_bytes = 33554432        # of a request, decoded
+//! max_buffered_bytes = 536870912   # of all requests that wait for an answer
+//! max_connections = 1024           # served at a time; others wait
 //!
 //! [[upstream]]
 //! name = "openai"
@@ -64,10 +67,16 @@ use crate::router::{OutcomeRouter, Upstream};
 /// which proxies in front commonly give up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Sixteen of the largest bodies, and thousands of common ones.
+pub(crate) const MAX_BUFFERED: usize = 512 * 1024 * 1024;
+
 /// What a configuration file says, checked.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) listen: SocketAddr,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) max_buffered: usize,
+    pub(crate) max_connections: Option<usize>,
     pub(crate) router: OutcomeRouter,
     pub(crate) deadline: Duration,
     pub(crate) default_upstream: Option<(Upstream, Timeouts)>,

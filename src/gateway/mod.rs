@@ -47,6 +47,6 @@ mod upstreams;
 pub use self::{
     builder::Builder,
     demo::Demo,
-    server::{serve, shutdown_signal},
+    server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
 };

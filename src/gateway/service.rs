@@ -8,14 +8,14 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use tower::{Service, ServiceExt as _};
 
 use super::{
     admit::Rules,
     builder::Builder,
     headers, models,
-    refuse::{dialect_of, failed, other_method, refuse},
+    refuse::{dialect_of, failed, other_method},
     upstreams::{Inbound, Upstreams},
 };
 use crate::{
@@ -183,9 +183,4 @@ impl fmt::Debug for GatewayFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewayFuture").finish_non_exhaustive()
     }
-}
-
-/// Answers what [`guard`](super::guard) turned away.
-pub(super) fn bad_request(message: &str) -> Response<Body> {
-    refuse(&dialect::OpenAi, StatusCode::BAD_REQUEST, message)
 }

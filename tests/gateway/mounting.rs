@@ -82,7 +82,10 @@ async fn f22_the_default_upstream_is_asked_for_nothing_odd() {
     let length = ask("first").len();
     for (head, status) in [
         ("TRACE /v1/files HTTP/1.1\r\n", "405"),
-        ("CONNECT h:443 HTTP/1.1\r\nhost: h:443\r\n", "405"),
+        (
+            "CONNECT localhost:443 HTTP/1.1\r\nhost: localhost:443\r\n",
+            "405",
+        ),
         ("PURGE /v1/files HTTP/1.1\r\n", "405"),
         (
             "OPTIONS /v1/files HTTP/1.1\r\norigin: http://localhost\r\n",
