@@ -7,9 +7,10 @@ use http_body::Body as _;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{
+    budget::{Budget, Exhausted, Share},
     decode::{Coding, DecodeError},
     idle::IdleBody,
-    refuse::{dialect_of, refuse, unknown_model, unknown_path},
+    refuse::{dialect_of, out_of_memory, refuse, unknown_model, unknown_path},
     upstreams::Inbound,
 };
 use crate::{
@@ -37,6 +38,18 @@ pub(super) struct Rules {
     pub(super) pass_unknown_models: bool,
     /// Bounds how many bodies are decoded at a time.
     pub(super) decoders: Semaphore,
+    /// Bounds what the collected bodies of all requests take.
+    pub(super) budget: Budget,
+}
+
+/// A request that is let in.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) request: Request<Inbound>,
+    /// The model it names, if it is to be routed.
+    pub(super) model: Option<String>,
+    /// What its body takes of the memory.
+    pub(super) share: Option<Share>,
 }
 
 /// A request to an inference endpoint.
@@ -47,11 +60,7 @@ struct Call {
 
 impl Rules {
     /// Decides whether a request goes on; whole and decoded if it is to be routed.
-    pub(super) async fn admit(
-        &self,
-        parts: Parts,
-        body: Body,
-    ) -> Result<Request<Inbound>, Refused> {
+    pub(super) async fn admit(&self, parts: Parts, body: Body) -> Result<Admitted, Refused> {
         let detected = (parts.method == Method::POST)
             .then(|| dialect::detect(parts.uri.path()))
             .flatten();
@@ -66,7 +75,11 @@ impl Rules {
                 return Err(refuse(dialect, StatusCode::BAD_REQUEST, message).into());
             }
             let body = Body::new(IdleBody::new(body, UPLOAD_IDLE));
-            return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
+            return Ok(Admitted {
+                request: Request::from_parts(parts, RequestBody::untouched(body)),
+                model: None,
+                share: None,
+            });
         };
         Call { dialect, endpoint }.admit(self, parts, body).await
     }
@@ -78,7 +91,7 @@ impl Call {
         rules: &Rules,
         mut parts: Parts,
         body: Body,
-    ) -> Result<Request<Inbound>, Refused> {
+    ) -> Result<Admitted, Refused> {
         let max_body = rules.router.max_body();
         let coding = Coding::of(&parts.headers);
         parts.headers.remove(header::CONTENT_ENCODING);
@@ -98,17 +111,12 @@ impl Call {
             let message = "The content-encoding must be one of gzip, deflate, br and zstd.";
             self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
         })?;
-        let collected = timeout(UPLOAD, self.collect(body, max_body));
+        let mut share = rules.budget.share();
+        let collected = timeout(UPLOAD, self.collect(body, max_body, &mut share));
         let mut chunks = collected.await.unwrap_or_else(|_| Err(self.too_slow()))?;
         if let Some(coding) = coding {
-            let decoded = decode(coding, chunks, max_body, &rules.decoders).await;
-            chunks = VecDeque::from([decoded.map_err(|error| match error {
-                DecodeError::TooLarge => self.too_large(max_body),
-                DecodeError::Malformed => {
-                    let message = "The body is not what its content-encoding says.";
-                    self.refuse(StatusCode::BAD_REQUEST, message)
-                }
-            })?]);
+            let decoded = self.decode(coding, chunks, rules, &mut share).await?;
+            chunks = VecDeque::from([decoded]);
         }
         let model = self.model(&parts, chunks.make_contiguous())?;
         if !(rules.router.knows(&model) || rules.pass_unknown_models) {
@@ -117,10 +125,19 @@ impl Call {
         // The body has its true length from here on, and no trailers.
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.remove(header::TRAILER);
-        Ok(Request::from_parts(parts, RequestBody::whole(chunks, None)))
+        Ok(Admitted {
+            request: Request::from_parts(parts, RequestBody::whole(chunks, None)),
+            model: Some(model),
+            share: Some(share),
+        })
     }
 
-    async fn collect(&self, body: Body, max_body: usize) -> Result<VecDeque<Bytes>, Refused> {
+    async fn collect(
+        &self,
+        body: Body,
+        max_body: usize,
+        share: &mut Share,
+    ) -> Result<VecDeque<Bytes>, Refused> {
         let mut collector = Collector::new(body, max_body);
         loop {
             let seen = collector.len();
@@ -128,7 +145,12 @@ impl Call {
                 std::task::Poll::Pending if collector.len() > seen => std::task::Poll::Ready(None),
                 polled => polled.map(Some),
             });
-            match timeout(UPLOAD_IDLE, progress).await {
+            let progress = timeout(UPLOAD_IDLE, progress).await;
+            // What is announced is not yet here, and may never be.
+            share
+                .resize(collector.len())
+                .map_err(|Exhausted| self.out_of_memory())?;
+            match progress {
                 Ok(None) => {}
                 Ok(Some(Ok(Collected::Whole { chunks, .. }))) => return Ok(chunks),
                 Ok(Some(Err(_) | Ok(Collected::TooLarge { .. }))) => {
@@ -141,6 +163,43 @@ impl Call {
                 Err(_) => return Err(self.too_slow()),
             }
         }
+    }
+
+    async fn decode(
+        &self,
+        coding: Coding,
+        chunks: VecDeque<Bytes>,
+        rules: &Rules,
+        share: &mut Share,
+    ) -> Result<Bytes, Refused> {
+        let limit = rules.router.max_body();
+        let len: usize = chunks.iter().map(Bytes::len).sum();
+        // Never closed; and a permit less would only mean more work at a time.
+        let _permit = match len {
+            ..=DECODED_HERE => None,
+            _ => rules.decoders.acquire().await.ok(),
+        };
+        share
+            .resize(len.saturating_add(Coding::most(len, limit)))
+            .map_err(|Exhausted| self.out_of_memory())?;
+        let decoded = if len <= DECODED_HERE {
+            coding.decode(chunks, limit)
+        } else {
+            spawn_blocking(move || coding.decode(chunks, limit))
+                .await
+                .unwrap_or(Err(DecodeError::Malformed))
+        };
+        let decoded = decoded.map_err(|error| match error {
+            DecodeError::TooLarge => self.too_large(limit),
+            DecodeError::Malformed => {
+                let message = "The body is not what its content-encoding says.";
+                self.refuse(StatusCode::BAD_REQUEST, message)
+            }
+        })?;
+        share
+            .resize(decoded.len())
+            .map_err(|Exhausted| self.out_of_memory())?;
+        Ok(decoded)
     }
 
     fn model(&self, parts: &Parts, chunks: &[Bytes]) -> Result<String, Refused> {
@@ -172,6 +231,10 @@ impl Call {
         self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &message)
     }
 
+    fn out_of_memory(&self) -> Refused {
+        out_of_memory(self.dialect).into()
+    }
+
     fn too_slow(&self) -> Refused {
         let message = "The body did not arrive in time.";
         self.refuse(StatusCode::REQUEST_TIMEOUT, message)
@@ -193,23 +256,6 @@ fn is_plain(path: &str) -> bool {
         matches!(name, "." | "..")
     });
     path.starts_with('/') && !escapes && !dots
-}
-
-async fn decode(
-    coding: Coding,
-    chunks: VecDeque<Bytes>,
-    limit: usize,
-    decoders: &Semaphore,
-) -> Result<Bytes, DecodeError> {
-    let len: usize = chunks.iter().map(Bytes::len).sum();
-    if len <= DECODED_HERE {
-        return coding.decode(chunks, limit);
-    }
-    // Never closed; and a permit less would only mean more work at a time.
-    let _permit = decoders.acquire().await.ok();
-    spawn_blocking(move || coding.decode(chunks, limit))
-        .await
-        .unwrap_or(Err(DecodeError::Malformed))
 }
 
 #[cfg(test)]

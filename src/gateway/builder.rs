@@ -3,9 +3,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 
-use super::{admit::Rules, service::Gateway, upstreams::Upstreams};
+use super::{admit::Rules, budget::Budget, service::Gateway, upstreams::Upstreams};
 use crate::{
-    config::{Config, DEADLINE, Timeouts},
+    config::{Config, DEADLINE, MAX_BUFFERED, Timeouts},
     failover::FailoverLayer,
     route::OutcomeRoutingLayer,
     router::{BuildError, OutcomeRouter, Upstream},
@@ -22,6 +22,7 @@ pub struct Builder {
     default_upstream: Option<Upstream>,
     pass_unknown_models: bool,
     state_endpoint: bool,
+    max_buffered: usize,
 }
 
 impl Builder {
@@ -34,6 +35,7 @@ impl Builder {
             default_upstream: None,
             pass_unknown_models: false,
             state_endpoint: false,
+            max_buffered: MAX_BUFFERED,
         }
     }
 
@@ -41,7 +43,8 @@ impl Builder {
         let mut builder = Self::new(config.router)
             .deadline(config.deadline)
             .pass_unknown_models(config.pass_unknown_models)
-            .state_endpoint(config.state_endpoint);
+            .state_endpoint(config.state_endpoint)
+            .max_buffered_bytes(config.max_buffered);
         if let Some((upstream, timeouts)) = config.default_upstream {
             builder = builder.default_upstream(upstream).timeouts(timeouts);
         }
@@ -95,6 +98,13 @@ impl Builder {
         self
     }
 
+    /// Sets how much memory the bodies of all requests may take that wait for the head of their
+    /// answer; a request that finds none left is answered 503. Default: 512 MiB.
+    pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
+        self.max_buffered = bytes;
+        self
+    }
+
     /// Builds the gateway.
     ///
     /// # Errors
@@ -117,6 +127,7 @@ impl Builder {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
+            budget: Budget::new(self.max_buffered),
             decoders: Semaphore::new(
                 std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ),

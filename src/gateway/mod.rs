@@ -31,6 +31,7 @@
 //! ```
 
 mod admit;
+mod budget;
 mod builder;
 mod decode;
 mod demo;

@@ -8,14 +8,14 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use tower::{Service, ServiceExt as _};
 
 use super::{
-    admit::Rules,
+    admit::{Admitted, Rules},
     builder::Builder,
     headers, models,
-    refuse::{dialect_of, failed, other_method},
+    refuse::{dialect_of, failed, other_method, wrong_dialect},
     upstreams::{Inbound, Upstreams},
 };
 use crate::{
@@ -98,14 +98,25 @@ impl Gateway {
         let call = Call::new();
         let dialect = dialect::detect(parts.uri.path())
             .map_or_else(|| dialect_of(&parts.headers), |(dialect, _)| dialect);
-        let mut request = match self.rules.admit(parts, body).await {
-            Ok(request) => request,
+        // Held until the answer's head is there: until then the body may have to be sent once more.
+        let Admitted {
+            mut request,
+            model,
+            share: _share,
+        } = match self.rules.admit(parts, body).await {
+            Ok(admitted) => admitted,
             Err(refusal) => return *refusal,
         };
+        let router = self.rules.router.clone();
         request.extensions_mut().insert(call.clone());
         match self.forward(request).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
+                if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
+                    && let Some(refusal) = wrong_dialect(dialect, &router, &model)
+                {
+                    return refusal;
+                }
                 headers::leave(&mut parts, &call, trailers);
                 Response::from_parts(parts, body)
             }
@@ -183,4 +194,9 @@ impl fmt::Debug for GatewayFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewayFuture").finish_non_exhaustive()
     }
+}
+
+/// Whether routing has answered that no target may serve a request: no upstream was asked.
+fn is_refusal(parts: &http::response::Parts, call: &Call) -> bool {
+    parts.status == StatusCode::BAD_REQUEST && call.attempts() == 0
 }

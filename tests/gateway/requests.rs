@@ -150,6 +150,53 @@ async fn f17_bodies_over_the_limit_are_refused() {
 }
 
 #[tokio::test]
+async fn f17_all_bodies_together_are_bounded() {
+    let hung = Raw::start(vec![Step::Pause(20_000)]).await;
+    let gateway = Gateway::builder(pool([hung.upstream()]))
+        .max_buffered_bytes(100_000)
+        .build()
+        .unwrap();
+    let request = |path: &str, len: usize| {
+        let pad = "x".repeat(len);
+        Request::post(path)
+            .header("content-type", "application/json")
+            .body(format!("{{\"model\":\"first\",\"pad\":\"{pad}\"}}").into())
+            .unwrap()
+    };
+    let held = tokio::spawn(gateway.clone().oneshot(request(CHAT, 60_000)));
+    let under_way = async {
+        while hung.seen().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(5);
+    tokio::time::timeout(patience, under_way).await.unwrap();
+    for path in [CHAT, MESSAGES] {
+        let refused = gateway
+            .clone()
+            .oneshot(request(path, 60_000))
+            .await
+            .unwrap();
+        let (parts, body) = refused.into_parts();
+        assert_eq!(text(&parts.headers, "retry-after"), "1");
+        let body = body.collect().await.unwrap().to_bytes();
+        let (status, _) = error(path, &http::Response::from_parts(parts, body));
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // A caller that leaves gives back what it held.
+    held.abort();
+    assert!(held.await.is_err());
+    let again = tokio::spawn(gateway.oneshot(request(CHAT, 60_000)));
+    let under_way = async {
+        while hung.seen().len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(patience, under_way).await.unwrap();
+    again.abort();
+}
+
+#[tokio::test]
 async fn f18_a_chunked_upload_goes_on_with_its_length() {
     let provider = Raw::json(200, OK).await;
     let (address, _) = gateway(&[&provider]).await;

@@ -153,6 +153,22 @@ async fn total_failure_is_told_in_the_callers_dialect_and_without_detail() {
 }
 
 #[tokio::test]
+async fn a_format_that_no_target_takes_is_named() {
+    let provider = Raw::json(200, "{}").await;
+    let upstream = provider.upstream().dialect(&tower_outcome::dialect::OpenAi);
+    let address = start(Gateway::builder(pool([upstream])).build().unwrap()).await;
+    let response = post(address, MESSAGES, ask("first")).await;
+    let (status, message) = error(MESSAGES, &response);
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        message.contains("pool \"chat\"") && message.contains("anthropic format"),
+        "{message}"
+    );
+    assert_eq!(text(response.headers(), "x-should-retry"), "false");
+    assert!(provider.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_stream_that_falls_silent_is_cut() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     let send = |text: &str| Step::Send(text.into());
