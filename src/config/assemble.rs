@@ -4,7 +4,7 @@ use http::uri::Authority;
 use toml::Spanned;
 
 use super::{
-    Config, DEADLINE, MAX_BUFFERED, Timeouts, schema,
+    Config, Connection, DEADLINE, MAX_BUFFERED, schema,
     upstream::{NamedUpstream, find, named_upstream},
 };
 use crate::{
@@ -55,7 +55,7 @@ pub(super) fn assemble(
     }
     let default_upstream = file
         .default_upstream
-        .map(|name| find(&upstreams, &name).map(|found| (found.upstream.clone(), found.timeouts)))
+        .map(|name| find(&upstreams, &name).map(|found| (found.upstream.clone(), found.connection)))
         .transpose()?;
     let pass_unknown_models = file.pass_unknown_models.as_ref();
     if let Some(pass) = pass_unknown_models.filter(|pass| *pass.get_ref())
@@ -77,8 +77,12 @@ pub(super) fn assemble(
     let max_connections = max_connections.map(at_least_one).transpose()?;
     let mut builder =
         OutcomeRouter::builder().max_body_bytes(usize::try_from(max_body).unwrap_or(usize::MAX));
-    let mut timeouts = Vec::new();
+    let deadline = file.deadline_ms.as_ref().map_or(Ok(DEADLINE), millis)?;
+    let mut connections = Vec::new();
     let mut warnings = Vec::new();
+    for upstream in &upstreams {
+        upstream.warn(deadline, &mut warnings);
+    }
     let mut answered = HashSet::new();
     for pool in &file.pool {
         for name in std::iter::once(&pool.name).chain(&pool.aliases) {
@@ -93,10 +97,11 @@ pub(super) fn assemble(
         builder = builder.pool(assemble_pool(
             pool,
             &upstreams,
-            &mut timeouts,
+            &mut connections,
             &mut warnings,
         )?);
     }
+    warn_of_shadows(&file.pool, &mut warnings);
     Ok(Config {
         listen: listen(file.listen.as_ref())?,
         hosts: file.hosts.iter().map(host).collect::<Result<_, _>>()?,
@@ -105,11 +110,11 @@ pub(super) fn assemble(
         router: builder
             .build()
             .map_err(|error| Fault::nowhere(error.to_string()))?,
-        deadline: file.deadline_ms.as_ref().map_or(Ok(DEADLINE), millis)?,
+        deadline,
         default_upstream,
         pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),
         state_endpoint: file.state_endpoint,
-        timeouts,
+        connections,
         warnings,
     })
 }
@@ -117,7 +122,7 @@ pub(super) fn assemble(
 fn assemble_pool(
     pool: &schema::Pool,
     upstreams: &[NamedUpstream],
-    timeouts: &mut Vec<(String, String, Timeouts)>,
+    connections: &mut Vec<(String, String, Connection)>,
     warnings: &mut Vec<String>,
 ) -> Result<Pool, Fault> {
     let name = pool.name.get_ref();
@@ -159,7 +164,7 @@ fn assemble_pool(
         for (dialect, count) in dialect::ALL.iter().zip(&mut speakers) {
             *count += usize::from(found.upstream.speaks(dialect.name()));
         }
-        timeouts.push((name.clone(), label.get_ref().clone(), found.timeouts));
+        connections.push((name.clone(), label.get_ref().clone(), found.connection));
         built = built.target(assemble_target(target, found.upstream.clone()));
     }
     warn(name, pool.targets.len(), &speakers, warnings);
@@ -200,6 +205,35 @@ fn warn(pool: &str, targets: usize, speakers: &[usize], warnings: &mut Vec<Strin
                 "pool {pool:?} has a single target for requests in the {dialect} format: nothing \
                  can take over when it fails"
             ));
+        }
+    }
+}
+
+/// Tells of models that lead to another pool when a caller names them.
+fn warn_of_shadows(pools: &[schema::Pool], warnings: &mut Vec<String>) {
+    for (index, pool) in pools.iter().enumerate() {
+        let mut told = HashSet::new();
+        for target in &pool.targets {
+            let model = target.model.get_ref();
+            let is_name = |other: &schema::Pool| {
+                let mut names = std::iter::once(&other.name).chain(&other.aliases);
+                names.any(|name| name.get_ref() == model)
+            };
+            let has_it =
+                |other: &schema::Pool| other.targets.iter().any(|it| it.model.get_ref() == model);
+            let earlier = pools.get(..index).unwrap_or_default();
+            let winner = pools.iter().find(|other| is_name(other));
+            let winner = winner.or_else(|| earlier.iter().find(|other| has_it(other)));
+            let Some(winner) = winner.map(|winner| winner.name.get_ref()) else {
+                continue;
+            };
+            let name = pool.name.get_ref();
+            if winner != name && told.insert(model) {
+                warnings.push(format!(
+                    "a caller that names the model {model:?} means pool {winner:?}, and not pool \
+                     {name:?}, which has it, too"
+                ));
+            }
         }
     }
 }

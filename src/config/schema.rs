@@ -39,6 +39,10 @@ pub(super) struct Upstream {
     pub(super) connect_timeout_ms: Option<Spanned<u64>>,
     pub(super) attempt_timeout_ms: Option<Spanned<u64>>,
     pub(super) idle_timeout_ms: Option<Spanned<u64>>,
+    #[serde(default)]
+    pub(super) http2: bool,
+    #[serde(default)]
+    pub(super) allow_link_local: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

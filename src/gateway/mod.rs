@@ -33,6 +33,7 @@
 mod admit;
 mod budget;
 mod builder;
+mod connect;
 mod decode;
 mod demo;
 mod guard;

@@ -169,6 +169,22 @@ async fn a_format_that_no_target_takes_is_named() {
 }
 
 #[tokio::test]
+async fn f05_a_hung_provider_is_left_for_another() {
+    let hung = Raw::start(vec![Step::Pause(20_000)]).await;
+    let fine = Raw::json(200, "{}").await;
+    let timeouts = Timeouts {
+        attempt: Duration::from_millis(100),
+        ..Timeouts::default()
+    };
+    let router = pool([hung.upstream(), fine.upstream()]);
+    let builder = Gateway::builder(router).timeouts(timeouts);
+    let address = start(builder.build().unwrap()).await;
+    let response = post(address, CHAT, ask("first")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(text(response.headers(), "x-outcome-model"), "second");
+}
+
+#[tokio::test]
 async fn a_stream_that_falls_silent_is_cut() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     let send = |text: &str| Step::Send(text.into());
