@@ -263,14 +263,16 @@ fn host(written: &Spanned<String>) -> Result<String, Fault> {
     Err(Fault::at(written, message))
 }
 
+/// Twice the largest body, at least: a compressed one is there twice while it is decoded.
 fn buffered(written: Option<&Spanned<u64>>, max_body: u64) -> Result<usize, Fault> {
+    let least = max_body.saturating_mul(2);
     let Some(written) = written else {
-        let largest = usize::try_from(max_body).unwrap_or(usize::MAX);
-        return Ok(MAX_BUFFERED.max(largest));
+        let least = usize::try_from(least).unwrap_or(usize::MAX);
+        return Ok(MAX_BUFFERED.max(least));
     };
     let bytes = *written.get_ref();
-    if bytes < max_body {
-        let message = format!("expected at least max_body_bytes, {max_body}");
+    if bytes < least {
+        let message = format!("expected at least twice max_body_bytes, {least}");
         return Err(Fault::at(written, message));
     }
     Ok(usize::try_from(bytes).unwrap_or(usize::MAX))

@@ -193,7 +193,7 @@ fn errors_say_where_and_what_was_expected() {
         (
             "\n[[upstream]]",
             "limits = { max_buffered_bytes = 5 }\n[[upstream]]",
-            "outcome.toml:1:33: expected at least max_body_bytes, 33554432",
+            "outcome.toml:1:33: expected at least twice max_body_bytes, 67108864",
         ),
     ] {
         let error = error(from, to);

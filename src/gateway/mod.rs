@@ -9,10 +9,12 @@
 //!   was checked: a body that is too large, malformed, badly compressed or that names no served
 //!   model is refused in the caller's dialect;
 //! * `GET /v1/models` lists what may be named as a model, `GET /healthz` says that it is alive;
-//! * everything else goes to the default upstream if there is one, else it is a 404.
+//! * everything else goes to the default upstream if there is one, else it is a 404; by the methods
+//!   GET, HEAD, POST, PUT, PATCH and DELETE only, and never what is inference but cannot be read.
 //!
 //! Who served, and why, stands in the answer's `x-outcome-*` headers. Where a request goes is
-//! chosen by configuration alone, and no credential of a caller is passed on.
+//! chosen by configuration alone, and no credential of a caller is passed on. Web pages are no callers:
+//! answers carry no CORS headers, and [`Server`] refuses what browsers send for pages of other hosts.
 //!
 //! ```
 //! use axum::Router;

@@ -48,6 +48,26 @@ async fn an_answer_arrives_byte_for_byte_and_tells_who_served() {
 }
 
 #[tokio::test]
+async fn f21_an_answer_with_two_lengths_arrives_whole() {
+    let body = "{\"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
+    let chunked = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 5\r\n\
+         transfer-encoding: chunked\r\naccess-control-allow-origin: *\r\n\
+         connection: close\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    let provider = Raw::start(vec![Step::Send(chunked.into())]).await;
+    let (address, _) = gateway(&[&provider]).await;
+    let response = post(address, CHAT, ask("first")).await;
+    assert_eq!(response.body(), body);
+    assert!(
+        !response
+            .headers()
+            .contains_key("access-control-allow-origin")
+    );
+}
+
+#[tokio::test]
 async fn a_stream_arrives_byte_for_byte() {
     let events = [": hello\n\n", DELTA, DELTA, "\n", STOP, DONE];
     let provider = Raw::events(&events).await;
