@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tower_outcome::{
     config::Config,
-    gateway::{Demo, Gateway, serve, shutdown_signal},
+    gateway::{Demo, Gateway, Server, shutdown_signal},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -81,10 +81,11 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     if !address.ip().is_loopback() {
         tracing::warn!("whoever can reach {address} can spend your keys");
     }
+    let server = Server::from_config(&config);
     let gateway = Gateway::from_config(config)?;
     let listener = bind(address, "listen in the configuration").await?;
     tracing::info!("serving on http://{}", listener.local_addr()?);
-    serve(listener, gateway, shutdown_signal()).await?;
+    server.serve(listener, gateway, shutdown_signal()).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,9 +1,10 @@
 use std::{collections::HashSet, net::SocketAddr, ops::Range, time::Duration};
 
+use http::uri::Authority;
 use toml::Spanned;
 
 use super::{
-    Config, DEADLINE, Timeouts, schema,
+    Config, Connection, DEADLINE, MAX_BUFFERED, schema,
     upstream::{NamedUpstream, find, named_upstream},
 };
 use crate::{
@@ -54,7 +55,7 @@ pub(super) fn assemble(
     }
     let default_upstream = file
         .default_upstream
-        .map(|name| find(&upstreams, &name).map(|found| (found.upstream.clone(), found.timeouts)))
+        .map(|name| find(&upstreams, &name).map(|found| (found.upstream.clone(), found.connection)))
         .transpose()?;
     let pass_unknown_models = file.pass_unknown_models.as_ref();
     if let Some(pass) = pass_unknown_models.filter(|pass| *pass.get_ref())
@@ -71,10 +72,17 @@ pub(super) fn assemble(
     }
     let max_body = file.limits.max_body_bytes.as_ref();
     let max_body = max_body.map_or(Ok(MAX_BODY), |limit| at_least_one(limit).copied())?;
+    let max_buffered = buffered(file.limits.max_buffered_bytes.as_ref(), max_body)?;
+    let max_connections = file.limits.max_connections.as_ref();
+    let max_connections = max_connections.map(at_least_one).transpose()?;
     let mut builder =
         OutcomeRouter::builder().max_body_bytes(usize::try_from(max_body).unwrap_or(usize::MAX));
-    let mut timeouts = Vec::new();
+    let deadline = file.deadline_ms.as_ref().map_or(Ok(DEADLINE), millis)?;
+    let mut connections = Vec::new();
     let mut warnings = Vec::new();
+    for upstream in &upstreams {
+        upstream.warn(deadline, &mut warnings);
+    }
     let mut answered = HashSet::new();
     for pool in &file.pool {
         for name in std::iter::once(&pool.name).chain(&pool.aliases) {
@@ -89,20 +97,24 @@ pub(super) fn assemble(
         builder = builder.pool(assemble_pool(
             pool,
             &upstreams,
-            &mut timeouts,
+            &mut connections,
             &mut warnings,
         )?);
     }
+    warn_of_shadows(&file.pool, &mut warnings);
     Ok(Config {
         listen: listen(file.listen.as_ref())?,
+        hosts: file.hosts.iter().map(host).collect::<Result<_, _>>()?,
+        max_buffered,
+        max_connections: max_connections.map(|most| usize::try_from(*most).unwrap_or(usize::MAX)),
         router: builder
             .build()
             .map_err(|error| Fault::nowhere(error.to_string()))?,
-        deadline: file.deadline_ms.as_ref().map_or(Ok(DEADLINE), millis)?,
+        deadline,
         default_upstream,
         pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),
         state_endpoint: file.state_endpoint,
-        timeouts,
+        connections,
         warnings,
     })
 }
@@ -110,7 +122,7 @@ pub(super) fn assemble(
 fn assemble_pool(
     pool: &schema::Pool,
     upstreams: &[NamedUpstream],
-    timeouts: &mut Vec<(String, String, Timeouts)>,
+    connections: &mut Vec<(String, String, Connection)>,
     warnings: &mut Vec<String>,
 ) -> Result<Pool, Fault> {
     let name = pool.name.get_ref();
@@ -152,7 +164,7 @@ fn assemble_pool(
         for (dialect, count) in dialect::ALL.iter().zip(&mut speakers) {
             *count += usize::from(found.upstream.speaks(dialect.name()));
         }
-        timeouts.push((name.clone(), label.get_ref().clone(), found.timeouts));
+        connections.push((name.clone(), label.get_ref().clone(), found.connection));
         built = built.target(assemble_target(target, found.upstream.clone()));
     }
     warn(name, pool.targets.len(), &speakers, warnings);
@@ -197,6 +209,35 @@ fn warn(pool: &str, targets: usize, speakers: &[usize], warnings: &mut Vec<Strin
     }
 }
 
+/// Tells of models that lead to another pool when a caller names them.
+fn warn_of_shadows(pools: &[schema::Pool], warnings: &mut Vec<String>) {
+    for (index, pool) in pools.iter().enumerate() {
+        let mut told = HashSet::new();
+        for target in &pool.targets {
+            let model = target.model.get_ref();
+            let is_name = |other: &schema::Pool| {
+                let mut names = std::iter::once(&other.name).chain(&other.aliases);
+                names.any(|name| name.get_ref() == model)
+            };
+            let has_it =
+                |other: &schema::Pool| other.targets.iter().any(|it| it.model.get_ref() == model);
+            let earlier = pools.get(..index).unwrap_or_default();
+            let winner = pools.iter().find(|other| is_name(other));
+            let winner = winner.or_else(|| earlier.iter().find(|other| has_it(other)));
+            let Some(winner) = winner.map(|winner| winner.name.get_ref()) else {
+                continue;
+            };
+            let name = pool.name.get_ref();
+            if winner != name && told.insert(model) {
+                warnings.push(format!(
+                    "a caller that names the model {model:?} means pool {winner:?}, and not pool \
+                     {name:?}, which has it, too"
+                ));
+            }
+        }
+    }
+}
+
 fn listen(written: Option<&Spanned<String>>) -> Result<SocketAddr, Fault> {
     let Some(written) = written else {
         return Ok(LISTEN);
@@ -209,6 +250,32 @@ fn listen(written: Option<&Spanned<String>>) -> Result<SocketAddr, Fault> {
         );
         Fault::at(written, message)
     })
+}
+
+fn host(written: &Spanned<String>) -> Result<String, Fault> {
+    let text = written.get_ref();
+    let parsed = text.parse::<Authority>();
+    if parsed.is_ok_and(|authority| authority.host() == text) {
+        return Ok(text.clone());
+    }
+    let message =
+        "hosts: expected names or addresses alone, such as \"llm.example.com\" or \"[::1]\"";
+    Err(Fault::at(written, message))
+}
+
+/// Twice the largest body, at least: a compressed one is there twice while it is decoded.
+fn buffered(written: Option<&Spanned<u64>>, max_body: u64) -> Result<usize, Fault> {
+    let least = max_body.saturating_mul(2);
+    let Some(written) = written else {
+        let least = usize::try_from(least).unwrap_or(usize::MAX);
+        return Ok(MAX_BUFFERED.max(least));
+    };
+    let bytes = *written.get_ref();
+    if bytes < least {
+        let message = format!("expected at least twice max_body_bytes, {least}");
+        return Err(Fault::at(written, message));
+    }
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 fn at_least_one(written: &Spanned<u64>) -> Result<&u64, Fault> {

@@ -6,22 +6,27 @@
 //! ```
 //! let source = r#"
 //! listen = "127.0.0.1:8080"        # the default
-//! deadline_ms = 30000              # a call without an answer by then begins no further attempt
+//! hosts = []                       # names to answer to; on loopback, beside those of loopback
+//! deadline_ms = 300000             # a call without an answer by then begins no further attempt
 //! default_upstream = "openai"      # for what is no routable inference; without it, that is a 404
 //! pass_unknown_models = false      # send models that no pool serves to the default upstream
 //! state_endpoint = false           # serve GET /outcome/state, to everybody who can reach it
 //!
 //! [limits]
 //! max_body_bytes = 33554432        # of a request, decoded
+//! max_buffered_bytes = 536870912   # of all requests that wait for an answer
+//! max_connections = 1024           # served at a time; others wait
 //!
 //! [[upstream]]
 //! name = "openai"
 //! base_url = "https://api.openai.com/v1"   # as an SDK takes it
 //! api_key_env = "OPENAI_API_KEY"           # the name of the variable, not the key
 //! dialect = "openai"               # or "anthropic"; without it, either
-//! connect_timeout_ms = 5000
-//! attempt_timeout_ms = 300000      # until the head of the answer
+//! connect_timeout_ms = 5000        # TLS included
+//! attempt_timeout_ms = 120000      # until the head of the answer; shorter than the deadline
 //! idle_timeout_ms = 300000         # between two parts of its body
+//! http2 = false                    # one connection, on which calls over its limit of streams wait
+//! allow_link_local = false         # for a base_url such as http://169.254.1.2
 //!
 //! [[pool]]
 //! name = "chat"                    # callers may name it as their model
@@ -55,36 +60,49 @@ mod schema;
 mod suggest;
 mod upstream;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, ops::Range, path::Path, time::Duration};
 
 pub use self::error::ConfigError;
 use crate::router::{OutcomeRouter, Upstream};
 
-/// A call that has no answer by then begins no further attempt: half of the minute after
-/// which proxies in front commonly give up.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+/// A call that has no answer by then begins no further attempt: time for two attempts that hang, and
+/// half of what the official SDKs wait.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Sixteen of the largest bodies, and thousands of common ones.
+pub(crate) const MAX_BUFFERED: usize = 512 * 1024 * 1024;
 
 /// What a configuration file says, checked.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) listen: SocketAddr,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) max_buffered: usize,
+    pub(crate) max_connections: Option<usize>,
     pub(crate) router: OutcomeRouter,
     pub(crate) deadline: Duration,
-    pub(crate) default_upstream: Option<(Upstream, Timeouts)>,
+    pub(crate) default_upstream: Option<(Upstream, Connection)>,
     pub(crate) pass_unknown_models: bool,
     pub(crate) state_endpoint: bool,
     /// By pool and target.
-    pub(crate) timeouts: Vec<(String, String, Timeouts)>,
+    pub(crate) connections: Vec<(String, String, Connection)>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// How an upstream is connected to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connection {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) http2: bool,
 }
 
 /// How long an upstream is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a connection, TLS excluded. Default: 5 s, as the official SDKs.
+    /// For a connection, TLS included. Default: 5 s, as the official SDKs.
     pub connect: Duration,
-    /// For the head of an answer. Default: 5 min: an answer that is not streamed has its head only
-    /// when it is complete.
+    /// For the head of an answer. Default: 2 min: an answer that is not streamed has its head only
+    /// when it is complete, and a provider that hangs must be left while the caller still waits.
     pub attempt: Duration,
     /// Between two frames of the body. Default: 5 min: a model may think that long in silence.
     pub idle: Duration,
@@ -94,7 +112,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            attempt: Duration::from_secs(300),
+            attempt: Duration::from_secs(120),
             idle: Duration::from_secs(300),
         }
     }
@@ -124,8 +142,12 @@ impl Config {
         source: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let parsed = toml::from_str(source)
-            .map_err(|error| ConfigError::at(file, source, error.span(), error.message()))?;
+        let parsed = toml::from_str(source).map_err(|error| {
+            if let Some((span, message)) = brackets(source, &error) {
+                return ConfigError::at(file, source, Some(span), &message);
+            }
+            ConfigError::at(file, source, error.span(), error.message())
+        })?;
         assemble::assemble(parsed, &variable).map_err(|fault| {
             let span = (!fault.span.is_empty()).then_some(fault.span);
             ConfigError::at(file, source, span, &fault.message)
@@ -148,6 +170,26 @@ impl Config {
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().map(String::as_str)
     }
+}
+
+/// Says what is wrong with a table where there may be several, and where it is: TOML marks those by
+/// two brackets.
+fn brackets(source: &str, error: &toml::de::Error) -> Option<(Range<usize>, String)> {
+    if !(error.message().contains("duplicate key") || error.message().contains("a sequence")) {
+        return None;
+    }
+    let mut start = 0;
+    for line in source.split_inclusive('\n') {
+        let text = line.trim_start();
+        let name = text.strip_prefix('[').and_then(|it| it.split_once(']'));
+        if let Some((name @ ("upstream" | "pool" | "pool.target" | "pool.targets"), _)) = name {
+            let at = start + line.len() - text.len();
+            let message = format!("there may be several: write [[{name}]], with two brackets");
+            return Some((at..at + name.len() + 2, message));
+        }
+        start += line.len();
+    }
+    None
 }
 
 #[cfg(test)]

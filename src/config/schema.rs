@@ -6,6 +6,8 @@ use toml::Spanned;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) listen: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) hosts: Vec<Spanned<String>>,
     pub(super) deadline_ms: Option<Spanned<u64>>,
     pub(super) pass_unknown_models: Option<Spanned<bool>>,
     pub(super) default_upstream: Option<Spanned<String>>,
@@ -23,6 +25,8 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
     pub(super) max_body_bytes: Option<Spanned<u64>>,
+    pub(super) max_buffered_bytes: Option<Spanned<u64>>,
+    pub(super) max_connections: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,6 +39,10 @@ pub(super) struct Upstream {
     pub(super) connect_timeout_ms: Option<Spanned<u64>>,
     pub(super) attempt_timeout_ms: Option<Spanned<u64>>,
     pub(super) idle_timeout_ms: Option<Spanned<u64>>,
+    #[serde(default)]
+    pub(super) http2: bool,
+    #[serde(default)]
+    pub(super) allow_link_local: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -65,9 +65,9 @@ fn a_good_file_becomes_a_router() {
         assert!(config.router().knows(model), "{model}");
     }
     assert_eq!(config.router().mode("chat"), Some(crate::Mode::Observe));
-    let own = &config.timeouts[1];
+    let own = &config.connections[1];
     assert_eq!((own.0.as_str(), own.1.as_str()), ("chat", "own"));
-    assert_eq!(own.2.attempt, Duration::from_millis(1500));
+    assert_eq!(own.2.timeouts.attempt, Duration::from_millis(1500));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn errors_say_where_and_what_was_expected() {
         (
             "https://",
             "ftp://",
-            "outcome.toml:4:12: base_url: upstream \"ftp://api.openai.com/v1\": must begin with http:// or https://; expected a URL such as",
+            "outcome.toml:4:12: base_url: must begin with http:// or https://; expected a URL such as",
         ),
         (
             "OPENAI_API_KEY",
@@ -149,6 +149,52 @@ fn errors_say_where_and_what_was_expected() {
             "listen = \"localhost\"\n[[upstream]]",
             "outcome.toml:1:10: listen: \"localhost\" is no address",
         ),
+        (
+            "[[upstream]]",
+            "[upstream]",
+            "outcome.toml:2:1: there may be several: write [[upstream]], with two brackets",
+        ),
+        (
+            "com/v1",
+            "com/v1/chat/completions",
+            "outcome.toml:4:12: base_url: without /chat/completions, which every call brings",
+        ),
+        (
+            "com/v1",
+            "com:99999/v1",
+            "the port must be a number from 1 to 65535",
+        ),
+        (
+            "com/v1",
+            "com:/v1",
+            "the port must be a number from 1 to 65535",
+        ),
+        (
+            "com/v1",
+            "com:0/v1",
+            "the port must be a number from 1 to 65535",
+        ),
+        (
+            "127.0.0.1:8000",
+            "169.254.169.254",
+            "allow_link_local = true",
+        ),
+        ("127.0.0.1:8000", "[fe80::1]:80", "allow_link_local = true"),
+        (
+            "127.0.0.1:8000",
+            "[::ffff:169.254.1.1]",
+            "allow_link_local = true",
+        ),
+        (
+            "\n[[upstream]]",
+            "hosts = [\"a:80\"]\n[[upstream]]",
+            "outcome.toml:1:10: hosts: expected names or addresses alone",
+        ),
+        (
+            "\n[[upstream]]",
+            "limits = { max_buffered_bytes = 5 }\n[[upstream]]",
+            "outcome.toml:1:33: expected at least twice max_body_bytes, 67108864",
+        ),
     ] {
         let error = error(from, to);
         assert!(error.contains(expected), "{error}\n  wanted: {expected}");
@@ -177,6 +223,75 @@ fn a_pool_without_failover_is_warned_of() {
     // The official endpoint speaks one dialect only.
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("anthropic"), "{warnings:?}");
+}
+
+#[test]
+fn tables_of_which_there_may_be_several_have_two_brackets() {
+    for (source, name) in [
+        ("[pool]\nname = 'chat'", "pool"),
+        (
+            "[[pool]]\nname = 'chat'\n[pool.target]\nmodel = 'm'",
+            "pool.target",
+        ),
+    ] {
+        let error = parse(source).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("write [[{name}]], with")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_link_local_upstream_can_be_meant() {
+    let meant = "169.254.1.2/v1\"\nallow_link_local = true\nhttp2 = true\n#";
+    let config = parse(&GOOD.replacen("127.0.0.1:8000/v1\"", meant, 1)).unwrap();
+    assert!(config.connections[1].2.http2 && !config.connections[0].2.http2);
+}
+
+#[test]
+fn what_is_probably_not_meant_is_warned_of() {
+    for (from, to, expected) in [
+        (
+            "1500",
+            "300000",
+            "upstream \"local\": attempt_timeout_ms, 300000, is not below deadline_ms, 300000",
+        ),
+        (
+            "https://api.openai.com",
+            "http://llm.example",
+            "upstream \"openai\": its key goes over the network in the clear",
+        ),
+        (
+            "\n]\n",
+            "\n]\n[[pool]]\nname = \"more\"\ntargets = [\
+             { model = \"llama\", upstream = \"local\" }, { model = \"x\", upstream = \"local\" }]",
+            "names the model \"llama\" means pool \"chat\", and not pool \"more\"",
+        ),
+        (
+            "\n]\n",
+            "\n]\n[[pool]]\nname = \"llama\"\ntargets = [\
+             { model = \"x\", upstream = \"local\" }, { model = \"y\", upstream = \"local\" }]",
+            "names the model \"llama\" means pool \"llama\", and not pool \"chat\"",
+        ),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        let config = parse(&GOOD.replacen(from, to, 1)).unwrap();
+        let warnings: Vec<_> = config.warnings().collect();
+        assert!(
+            warnings.iter().any(|it| it.contains(expected)),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn the_file_in_the_readme_is_good() {
+    let readme = include_str!("../../README.md");
+    let source = readme.split("```toml\n").nth(1).unwrap();
+    let source = source.split("```").next().unwrap();
+    let config = Config::parse("gateway.toml", source, |_| Some("key".to_owned())).unwrap();
+    assert_eq!(config.warnings().collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

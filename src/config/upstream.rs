@@ -1,7 +1,10 @@
+use std::{net::IpAddr, num::NonZeroU16, time::Duration};
+
+use http::uri::Scheme;
 use toml::Spanned;
 
 use super::{
-    Timeouts,
+    Connection, Timeouts,
     assemble::{Fault, millis},
     schema,
     suggest::suggest,
@@ -15,7 +18,7 @@ use crate::{
 pub(super) struct NamedUpstream {
     pub(super) name: String,
     pub(super) upstream: Upstream,
-    pub(super) timeouts: Timeouts,
+    pub(super) connection: Connection,
 }
 
 pub(super) fn named_upstream(
@@ -29,7 +32,7 @@ pub(super) fn named_upstream(
         attempt: timeout(upstream.attempt_timeout_ms.as_ref(), defaults.attempt)?,
         idle: timeout(upstream.idle_timeout_ms.as_ref(), defaults.idle)?,
     };
-    let mut built = base_url(&upstream.base_url)?;
+    let mut built = base_url(&upstream.base_url, upstream.allow_link_local)?;
     if let Some(dialect) = upstream.dialect {
         built = built.dialect(match dialect {
             schema::Dialect::OpenAi => &dialect::OpenAi as &'static dyn Dialect,
@@ -42,11 +45,14 @@ pub(super) fn named_upstream(
     Ok(NamedUpstream {
         name: upstream.name.into_inner(),
         upstream: built,
-        timeouts,
+        connection: Connection {
+            timeouts,
+            http2: upstream.http2,
+        },
     })
 }
 
-fn base_url(written: &Spanned<String>) -> Result<Upstream, Fault> {
+fn base_url(written: &Spanned<String>, allow_link_local: bool) -> Result<Upstream, Fault> {
     let expected = "expected a URL such as \"https://api.openai.com/v1\"";
     let text = written.get_ref();
     // What stands there may be a secret, and is not repeated.
@@ -57,8 +63,81 @@ fn base_url(written: &Spanned<String>) -> Result<Upstream, Fault> {
         );
         return Err(Fault::at(written, message));
     }
-    Upstream::new(text)
-        .map_err(|error| Fault::at(written, format!("base_url: {error}; {expected}")))
+    let fault = |what: String| Fault::at(written, format!("base_url: {what}; {expected}"));
+    if !["http://", "https://"]
+        .iter()
+        .any(|it| begins_with(text, it))
+    {
+        return Err(fault("must begin with http:// or https://".to_owned()));
+    }
+    let upstream = Upstream::new(text).map_err(|error| fault(error.to_string()))?;
+    let host = upstream.authority.host();
+    let port = upstream.authority.as_str().strip_prefix(host);
+    let port = port.and_then(|rest| rest.strip_prefix(':'));
+    if port.is_some_and(|port| port.parse::<NonZeroU16>().is_err()) {
+        return Err(fault(
+            "the port must be a number from 1 to 65535".to_owned(),
+        ));
+    }
+    if let Some((_, endpoint)) = dialect::detect(&upstream.base_path) {
+        let path = upstream
+            .base_path
+            .get(endpoint.suffix..)
+            .unwrap_or_default();
+        return Err(fault(format!("without {path}, which every call brings")));
+    }
+    if address(host).is_some_and(is_link_local) && !allow_link_local {
+        let message = "base_url: a link-local address, where clouds keep the secrets of a machine; \
+                       write allow_link_local = true if it is meant";
+        return Err(Fault::at(written, message));
+    }
+    Ok(upstream)
+}
+
+fn begins_with(text: &str, start: &str) -> bool {
+    text.get(..start.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+}
+
+/// Reads a host that is a literal address.
+fn address(host: &str) -> Option<IpAddr> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address: IpAddr = bare.parse().ok()?;
+    Some(address.to_canonical())
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+impl NamedUpstream {
+    /// Tells what is allowed but probably not meant.
+    pub(super) fn warn(&self, deadline: Duration, warnings: &mut Vec<String>) {
+        let name = &self.name;
+        let attempt = self.connection.timeouts.attempt;
+        if attempt >= deadline {
+            warnings.push(format!(
+                "upstream {name:?}: attempt_timeout_ms, {}, is not below deadline_ms, {}: when it \
+                 hangs, nothing takes over",
+                attempt.as_millis(),
+                deadline.as_millis()
+            ));
+        }
+        let Upstream {
+            scheme, authority, ..
+        } = &self.upstream;
+        let host = authority.host();
+        let here = host.eq_ignore_ascii_case("localhost")
+            || address(host).is_some_and(|address| address.is_loopback());
+        if *scheme == Scheme::HTTP && self.upstream.credential.is_some() && !here {
+            warnings.push(format!(
+                "upstream {name:?}: its key goes over the network in the clear; https:// would not"
+            ));
+        }
+    }
 }
 
 fn credential(

@@ -7,8 +7,10 @@ use http_body::Body as _;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{
+    budget::{Budget, Exhausted, Share},
     decode::{Coding, DecodeError},
-    refuse::{refuse, unknown_model, unknown_path},
+    idle::IdleBody,
+    refuse::{dialect_of, out_of_memory, refuse, unknown_model, unknown_path},
     upstreams::Inbound,
 };
 use crate::{
@@ -36,6 +38,18 @@ pub(super) struct Rules {
     pub(super) pass_unknown_models: bool,
     /// Bounds how many bodies are decoded at a time.
     pub(super) decoders: Semaphore,
+    /// Bounds what the collected bodies of all requests take.
+    pub(super) budget: Budget,
+}
+
+/// A request that is let in.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) request: Request<Inbound>,
+    /// The model it names, if it is to be routed.
+    pub(super) model: Option<String>,
+    /// What its body takes of the memory.
+    pub(super) share: Option<Share>,
 }
 
 /// A request to an inference endpoint.
@@ -46,20 +60,26 @@ struct Call {
 
 impl Rules {
     /// Decides whether a request goes on; whole and decoded if it is to be routed.
-    pub(super) async fn admit(
-        &self,
-        parts: Parts,
-        body: Body,
-    ) -> Result<Request<Inbound>, Refused> {
+    pub(super) async fn admit(&self, parts: Parts, body: Body) -> Result<Admitted, Refused> {
         let detected = (parts.method == Method::POST)
             .then(|| dialect::detect(parts.uri.path()))
             .flatten();
         let Some((dialect, endpoint)) = detected else {
-            if self.fallback {
-                return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
-            }
             let path = parts.uri.path();
-            return Err(unknown_path(&parts.headers, &parts.method, path).into());
+            if !self.fallback {
+                return Err(unknown_path(&parts.headers, &parts.method, path).into());
+            }
+            if !is_plain(path) {
+                let message = "The path can be read in more than one way.";
+                let dialect = dialect_of(&parts.headers);
+                return Err(refuse(dialect, StatusCode::BAD_REQUEST, message).into());
+            }
+            let body = Body::new(IdleBody::new(body, UPLOAD_IDLE));
+            return Ok(Admitted {
+                request: Request::from_parts(parts, RequestBody::untouched(body)),
+                model: None,
+                share: None,
+            });
         };
         Call { dialect, endpoint }.admit(self, parts, body).await
     }
@@ -71,19 +91,13 @@ impl Call {
         rules: &Rules,
         mut parts: Parts,
         body: Body,
-    ) -> Result<Request<Inbound>, Refused> {
+    ) -> Result<Admitted, Refused> {
         let max_body = rules.router.max_body();
         let coding = Coding::of(&parts.headers);
-        let encoding = parts.headers.remove(header::CONTENT_ENCODING);
+        parts.headers.remove(header::CONTENT_ENCODING);
         match inspect(&parts, &body.size_hint(), max_body) {
             Ok(_) => {}
             Err(Passed::TooLarge) => return Err(self.too_large(max_body)),
-            Err(_) if rules.fallback => {
-                if let Some(encoding) = encoding {
-                    parts.headers.insert(header::CONTENT_ENCODING, encoding);
-                }
-                return Ok(Request::from_parts(parts, RequestBody::untouched(body)));
-            }
             Err(Passed::Signed) => {
                 let message = "A signed request cannot be routed: its model may have to change.";
                 return Err(self.refuse(StatusCode::BAD_REQUEST, message));
@@ -97,28 +111,33 @@ impl Call {
             let message = "The content-encoding must be one of gzip, deflate, br and zstd.";
             self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
         })?;
-        let collected = timeout(UPLOAD, self.collect(body, max_body));
+        let mut share = rules.budget.share();
+        let collected = timeout(UPLOAD, self.collect(body, max_body, &mut share));
         let mut chunks = collected.await.unwrap_or_else(|_| Err(self.too_slow()))?;
         if let Some(coding) = coding {
-            let decoded = decode(coding, chunks, max_body, &rules.decoders).await;
-            chunks = VecDeque::from([decoded.map_err(|error| match error {
-                DecodeError::TooLarge => self.too_large(max_body),
-                DecodeError::Malformed => {
-                    let message = "The body is not what its content-encoding says.";
-                    self.refuse(StatusCode::BAD_REQUEST, message)
-                }
-            })?]);
+            let decoded = self.decode(coding, chunks, rules, &mut share).await?;
+            chunks = VecDeque::from([decoded]);
         }
         let model = self.model(&parts, chunks.make_contiguous())?;
         if !(rules.router.knows(&model) || rules.pass_unknown_models) {
             return Err(unknown_model(self.dialect, &model).into());
         }
-        // The body has its true length from here on.
+        // The body has its true length from here on, and no trailers.
         parts.headers.remove(header::CONTENT_LENGTH);
-        Ok(Request::from_parts(parts, RequestBody::whole(chunks, None)))
+        parts.headers.remove(header::TRAILER);
+        Ok(Admitted {
+            request: Request::from_parts(parts, RequestBody::whole(chunks, None)),
+            model: Some(model),
+            share: Some(share),
+        })
     }
 
-    async fn collect(&self, body: Body, max_body: usize) -> Result<VecDeque<Bytes>, Refused> {
+    async fn collect(
+        &self,
+        body: Body,
+        max_body: usize,
+        share: &mut Share,
+    ) -> Result<VecDeque<Bytes>, Refused> {
         let mut collector = Collector::new(body, max_body);
         loop {
             let seen = collector.len();
@@ -126,7 +145,12 @@ impl Call {
                 std::task::Poll::Pending if collector.len() > seen => std::task::Poll::Ready(None),
                 polled => polled.map(Some),
             });
-            match timeout(UPLOAD_IDLE, progress).await {
+            let progress = timeout(UPLOAD_IDLE, progress).await;
+            // What is announced is not yet here, and may never be.
+            share
+                .resize(collector.len())
+                .map_err(|Exhausted| self.out_of_memory())?;
+            match progress {
                 Ok(None) => {}
                 Ok(Some(Ok(Collected::Whole { chunks, .. }))) => return Ok(chunks),
                 Ok(Some(Err(_) | Ok(Collected::TooLarge { .. }))) => {
@@ -139,6 +163,43 @@ impl Call {
                 Err(_) => return Err(self.too_slow()),
             }
         }
+    }
+
+    async fn decode(
+        &self,
+        coding: Coding,
+        chunks: VecDeque<Bytes>,
+        rules: &Rules,
+        share: &mut Share,
+    ) -> Result<Bytes, Refused> {
+        let limit = rules.router.max_body();
+        let len: usize = chunks.iter().map(Bytes::len).sum();
+        // Never closed; and a permit less would only mean more work at a time.
+        let _permit = match len {
+            ..=DECODED_HERE => None,
+            _ => rules.decoders.acquire().await.ok(),
+        };
+        share
+            .resize(len.saturating_add(Coding::most(len, limit)))
+            .map_err(|Exhausted| self.out_of_memory())?;
+        let decoded = if len <= DECODED_HERE {
+            coding.decode(chunks, limit)
+        } else {
+            spawn_blocking(move || coding.decode(chunks, limit))
+                .await
+                .unwrap_or(Err(DecodeError::Malformed))
+        };
+        let decoded = decoded.map_err(|error| match error {
+            DecodeError::TooLarge => self.too_large(limit),
+            DecodeError::Malformed => {
+                let message = "The body is not what its content-encoding says.";
+                self.refuse(StatusCode::BAD_REQUEST, message)
+            }
+        })?;
+        share
+            .resize(decoded.len())
+            .map_err(|Exhausted| self.out_of_memory())?;
+        Ok(decoded)
     }
 
     fn model(&self, parts: &Parts, chunks: &[Bytes]) -> Result<String, Refused> {
@@ -164,8 +225,14 @@ impl Call {
     }
 
     fn too_large(&self, max_body: usize) -> Refused {
-        let message = format!("The body is too large: at most {max_body} bytes are taken.");
+        let message = format!(
+            "The body is too large, or in too many pieces: at most {max_body} bytes are taken."
+        );
         self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &message)
+    }
+
+    fn out_of_memory(&self) -> Refused {
+        out_of_memory(self.dialect).into()
     }
 
     fn too_slow(&self) -> Refused {
@@ -178,19 +245,48 @@ impl Call {
     }
 }
 
-async fn decode(
-    coding: Coding,
-    chunks: VecDeque<Bytes>,
-    limit: usize,
-    decoders: &Semaphore,
-) -> Result<Bytes, DecodeError> {
-    let len: usize = chunks.iter().map(Bytes::len).sum();
-    if len <= DECODED_HERE {
-        return coding.decode(chunks, limit);
+/// Whether all servers in a row take a path for the same: what one resolves or unescapes, another may
+/// have let pass.
+fn is_plain(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let escapes = ["%2f", "%5c", "\\"].iter().any(|it| lower.contains(it));
+    // Some servers count what follows a semicolon not to the segment.
+    let dots = lower.replace("%2e", ".").split('/').any(|segment| {
+        let name = segment.split(';').next().unwrap_or_default();
+        matches!(name, "." | "..")
+    });
+    path.starts_with('/') && !escapes && !dots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f21_paths_that_can_be_read_in_two_ways_are_told() {
+        for path in [
+            "/",
+            "/v1/files",
+            "/v1/files/a.b..c",
+            "/v1/files/...",
+            "/a%20b//c",
+        ] {
+            assert!(is_plain(path), "{path}");
+        }
+        for path in [
+            "",
+            "*",
+            "v1/files",
+            "/v1/../admin",
+            "/v1/.",
+            "/v1/%2e%2E/admin",
+            "/v1/.%2e",
+            "/v1/..;x/admin",
+            "/v1%2Fadmin",
+            "/v1%5cadmin",
+            "/v1\\admin",
+        ] {
+            assert!(!is_plain(path), "{path}");
+        }
     }
-    // Never closed; and a permit less would only mean more work at a time.
-    let _permit = decoders.acquire().await.ok();
-    spawn_blocking(move || coding.decode(chunks, limit))
-        .await
-        .unwrap_or(Err(DecodeError::Malformed))
 }

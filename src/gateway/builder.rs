@@ -3,9 +3,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 
-use super::{admit::Rules, service::Gateway, upstreams::Upstreams};
+use super::{admit::Rules, budget::Budget, service::Gateway, upstreams::Upstreams};
 use crate::{
-    config::{Config, DEADLINE, Timeouts},
+    config::{Config, Connection, DEADLINE, MAX_BUFFERED, Timeouts},
     failover::FailoverLayer,
     route::OutcomeRoutingLayer,
     router::{BuildError, OutcomeRouter, Upstream},
@@ -18,10 +18,12 @@ pub struct Builder {
     router: OutcomeRouter,
     deadline: Duration,
     timeouts: Timeouts,
-    target_timeouts: Vec<(String, String, Timeouts)>,
+    http2: bool,
+    targets: Vec<(String, String, Timeouts, Option<bool>)>,
     default_upstream: Option<Upstream>,
     pass_unknown_models: bool,
     state_endpoint: bool,
+    max_buffered: usize,
 }
 
 impl Builder {
@@ -30,10 +32,12 @@ impl Builder {
             router,
             deadline: DEADLINE,
             timeouts: Timeouts::default(),
-            target_timeouts: Vec::new(),
+            http2: false,
+            targets: Vec::new(),
             default_upstream: None,
             pass_unknown_models: false,
             state_endpoint: false,
+            max_buffered: MAX_BUFFERED,
         }
     }
 
@@ -41,16 +45,23 @@ impl Builder {
         let mut builder = Self::new(config.router)
             .deadline(config.deadline)
             .pass_unknown_models(config.pass_unknown_models)
-            .state_endpoint(config.state_endpoint);
-        if let Some((upstream, timeouts)) = config.default_upstream {
-            builder = builder.default_upstream(upstream).timeouts(timeouts);
+            .state_endpoint(config.state_endpoint)
+            .max_buffered_bytes(config.max_buffered);
+        if let Some((upstream, connection)) = config.default_upstream {
+            builder = builder
+                .default_upstream(upstream)
+                .timeouts(connection.timeouts)
+                .http2(connection.http2);
         }
-        builder.target_timeouts = config.timeouts;
+        let targets = config.connections.into_iter();
+        builder.targets = targets
+            .map(|(pool, target, of_it)| (pool, target, of_it.timeouts, Some(of_it.http2)))
+            .collect();
         builder
     }
 
     /// Sets the time after which a call begins no further attempt and waits for no target.
-    /// Default: 30 s.
+    /// Default: 5 min.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -62,6 +73,14 @@ impl Builder {
         self
     }
 
+    /// Sets whether upstreams over TLS may choose HTTP/2. Default: they may not, as with the official
+    /// SDKs: calls beyond the streams that a provider allows on a connection would wait, unseen, for
+    /// others to end, where HTTP/1 opens another connection.
+    pub fn http2(mut self, http2: bool) -> Self {
+        self.http2 = http2;
+        self
+    }
+
     /// Sets how long one target of a pool is waited for.
     pub fn target_timeouts(
         mut self,
@@ -69,8 +88,8 @@ impl Builder {
         target: impl Into<String>,
         timeouts: Timeouts,
     ) -> Self {
-        self.target_timeouts
-            .push((pool.into(), target.into(), timeouts));
+        self.targets
+            .push((pool.into(), target.into(), timeouts, None));
         self
     }
 
@@ -92,6 +111,13 @@ impl Builder {
     /// the gateway. Default: it does not.
     pub fn state_endpoint(mut self, state: bool) -> Self {
         self.state_endpoint = state;
+        self
+    }
+
+    /// Sets how much memory the bodies of all requests may take that wait for the head of their
+    /// answer; a request that finds none left is answered 503. Default: 512 MiB.
+    pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
+        self.max_buffered = bytes;
         self
     }
 
@@ -117,11 +143,21 @@ impl Builder {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
+            budget: Budget::new(self.max_buffered),
             decoders: Semaphore::new(
                 std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ),
         };
-        let upstreams = Upstreams::new(self.default_upstream, self.timeouts, self.target_timeouts);
+        let connection = |timeouts, http2: Option<bool>| Connection {
+            timeouts,
+            http2: http2.unwrap_or(self.http2),
+        };
+        let targets = self.targets.into_iter();
+        let targets = targets
+            .map(|(pool, target, timeouts, http2)| (pool, target, connection(timeouts, http2)))
+            .collect();
+        let connection = connection(self.timeouts, None);
+        let upstreams = Upstreams::new(self.default_upstream, connection, targets);
         let stack = ServiceBuilder::new()
             .layer(FailoverLayer::new(self.router.clone()).deadline(self.deadline))
             .layer(OutcomeRoutingLayer::new(self.router))

@@ -62,6 +62,11 @@ impl Coding {
         Ok(coding)
     }
 
+    /// Returns how much so many bytes may decode to.
+    pub(super) fn most(len: usize, limit: usize) -> usize {
+        limit.min(len.saturating_mul(RATIO).max(ALWAYS_ALLOWED))
+    }
+
     /// Decodes a whole body, into `limit` bytes at most.
     pub(super) fn decode(
         self,
@@ -69,8 +74,7 @@ impl Coding {
         limit: usize,
     ) -> Result<Bytes, DecodeError> {
         let source = Chunks::new(chunks);
-        let ratio = source.len.saturating_mul(RATIO).max(ALWAYS_ALLOWED);
-        let limit = limit.min(ratio);
+        let limit = Self::most(source.len, limit);
         match self {
             Self::Gzip => read(MultiGzDecoder::new(source), limit),
             Self::Deflate if source.starts_like_zlib() => read(ZlibDecoder::new(source), limit),

@@ -36,9 +36,24 @@ const OF_THE_ORIGIN: [HeaderName; 3] = [
     header::STRICT_TRANSPORT_SECURITY,
 ];
 
+/// By these a provider invites web pages of any origin to its API, where every caller brings a key.
+/// Here the key is the gateway's own.
+const CROSS_ORIGIN: &str = "access-control-";
+
+/// Returns whether trailers of the answer reach the caller: in HTTP/1 only if it asked for them.
+pub(super) fn takes_trailers(parts: &request::Parts) -> bool {
+    let mut te = parts.headers.get_all(header::TE).iter();
+    parts.version == Version::HTTP_2
+        || te.any(|value| {
+            let mut codings = value.as_bytes().split(|byte| *byte == b',');
+            codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        })
+}
+
 /// Makes a request a fresh one: nothing of the connection it came on is left, and above all not
 /// where it was addressed to. Only the configuration chooses a host.
 pub(super) fn enter(parts: &mut request::Parts) {
+    make_framing_plain(&mut parts.headers);
     remove_hop_by_hop(&mut parts.headers);
     parts.headers.remove(header::HOST);
     parts.headers.remove(header::EXPECT);
@@ -48,10 +63,23 @@ pub(super) fn enter(parts: &mut request::Parts) {
 }
 
 /// Makes an answer ours, and tells who served.
-pub(super) fn leave(parts: &mut response::Parts, call: &Call) {
+pub(super) fn leave(parts: &mut response::Parts, call: &Call, trailers: bool) {
+    make_framing_plain(&mut parts.headers);
     remove_hop_by_hop(&mut parts.headers);
     for name in &OF_THE_ORIGIN {
         parts.headers.remove(name);
+    }
+    let cross_origin: Vec<HeaderName> = parts
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(CROSS_ORIGIN))
+        .cloned()
+        .collect();
+    for name in &cross_origin {
+        parts.headers.remove(name);
+    }
+    if !trailers {
+        parts.headers.remove(header::TRAILER);
     }
     parts.version = Version::HTTP_11;
     let routed = parts.extensions.remove::<Routed>();
@@ -90,6 +118,14 @@ fn visible(text: &str) -> HeaderValue {
     HeaderValue::from_str(&escaped).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
+/// Beside `Transfer-Encoding` a `Content-Length` is a lie (RFC 9112, 6.3), and what frames the message
+/// anew would believe it once the former is gone.
+fn make_framing_plain(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+}
+
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let listed: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
@@ -104,9 +140,48 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
+    use http::{Request, Response};
 
     use super::*;
+
+    #[test]
+    fn f21_a_length_beside_a_transfer_encoding_is_dropped() {
+        let request = Request::post("/v1/files")
+            .header("transfer-encoding", "chunked")
+            .header("content-length", "7");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        enter(&mut parts);
+        assert!(parts.headers.is_empty());
+        let response = Response::builder()
+            .header("transfer-encoding", "chunked")
+            .header("content-length", "7");
+        let (mut parts, ()) = response.body(()).unwrap().into_parts();
+        leave(&mut parts, &Call::new(), true);
+        assert!(parts.headers.is_empty());
+    }
+
+    #[test]
+    fn answers_invite_no_other_origin_and_announce_no_trailers_that_are_dropped() {
+        for trailers in [true, false] {
+            let response = Response::builder()
+                .header("access-control-allow-origin", "*")
+                .header("access-control-allow-credentials", "true")
+                .header("trailer", "x-sum");
+            let (mut parts, ()) = response.body(()).unwrap().into_parts();
+            leave(&mut parts, &Call::new(), trailers);
+            let names: Vec<_> = parts.headers.keys().collect();
+            assert_eq!(names.is_empty(), !trailers, "{names:?}");
+        }
+        for (te, taken) in [
+            ("trailers", true),
+            ("gzip, Trailers", true),
+            ("gzip", false),
+        ] {
+            let request = Request::get("/").header("te", te);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(takes_trailers(&parts), taken, "{te}");
+        }
+    }
 
     #[test]
     fn f21_hop_by_hop_headers_are_removed_with_those_that_connection_lists() {

@@ -9,10 +9,12 @@
 //!   was checked: a body that is too large, malformed, badly compressed or that names no served
 //!   model is refused in the caller's dialect;
 //! * `GET /v1/models` lists what may be named as a model, `GET /healthz` says that it is alive;
-//! * everything else goes to the default upstream if there is one, else it is a 404.
+//! * everything else goes to the default upstream if there is one, else it is a 404; by the methods
+//!   GET, HEAD, POST, PUT, PATCH and DELETE only, and never what is inference but cannot be read.
 //!
 //! Who served, and why, stands in the answer's `x-outcome-*` headers. Where a request goes is
-//! chosen by configuration alone, and no credential of a caller is passed on.
+//! chosen by configuration alone, and no credential of a caller is passed on. Web pages are no callers:
+//! answers carry no CORS headers, and [`Server`] refuses what browsers send for pages of other hosts.
 //!
 //! ```
 //! use axum::Router;
@@ -31,7 +33,9 @@
 //! ```
 
 mod admit;
+mod budget;
 mod builder;
+mod connect;
 mod decode;
 mod demo;
 mod guard;
@@ -47,6 +51,6 @@ mod upstreams;
 pub use self::{
     builder::Builder,
     demo::Demo,
-    server::{serve, shutdown_signal},
+    server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
 };

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Value, json};
@@ -22,15 +24,35 @@ pub(super) fn list(router: &OutcomeRouter, headers: &HeaderMap) -> Response<Body
     answer(&list)
 }
 
-/// Tells about one model, if it is served.
+/// Tells about one model, if it is served. The name is percent-encoded, as it stands in a path.
 pub(super) fn retrieve(
     router: &OutcomeRouter,
     headers: &HeaderMap,
     name: &str,
 ) -> Option<Response<Body>> {
+    let name = decoded(name)?;
     router
-        .knows(name)
-        .then(|| answer(&model(name, is_anthropic(headers))))
+        .knows(&name)
+        .then(|| answer(&model(&name, is_anthropic(headers))))
+}
+
+/// Undoes the percent-encoding of a segment of a path; `None` if that gives no text.
+fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(Cow::Borrowed(segment));
+    }
+    let mut bytes = segment.bytes();
+    let mut plain = Vec::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                u8::try_from(digit()? << 4 | digit()?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(plain).ok().map(Cow::Owned)
 }
 
 /// Answers with a JSON document.
@@ -77,4 +99,23 @@ fn model(name: &str, anthropic: bool) -> Value {
 
 fn is_anthropic(headers: &HeaderMap) -> bool {
     headers.contains_key("anthropic-version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_paths_are_decoded() {
+        for (segment, name) in [
+            ("gpt-4o", Some("gpt-4o")),
+            ("meta%2Fllama%203", Some("meta/llama 3")),
+            ("mod%c3%a8le", Some("modèle")),
+            ("100%", None),
+            ("%+1", None),
+            ("%ff", None),
+        ] {
+            assert_eq!(decoded(segment).as_deref(), name, "{segment}");
+        }
+    }
 }

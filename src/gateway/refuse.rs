@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -9,6 +9,7 @@ use crate::{
     classify::Transport,
     dialect::{Dialect, OpenAi, Refusal},
     hints::Call,
+    router::{Mode, Obstacle, OutcomeRouter, PickRequest},
 };
 
 /// Enough of a model's name to recognise it by.
@@ -21,12 +22,38 @@ pub(super) fn refuse(dialect: &dyn Dialect, status: StatusCode, message: &str) -
         message,
         retry_after: None,
     };
-    let mut response = Response::new(Body::from(dialect.refusal(&refusal)));
-    *response.status_mut() = status;
+    refuse_with(dialect, &refusal)
+}
+
+fn refuse_with(dialect: &dyn Dialect, refusal: &Refusal<'_>) -> Response<Body> {
+    let mut response = Response::new(Body::from(dialect.refusal(refusal)));
+    *response.status_mut() = refusal.status;
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
+    response
+}
+
+/// Answers a request by a method that is not served, or that asks which ones are.
+pub(super) fn other_method(headers: &HeaderMap, method: &http::Method) -> Response<Body> {
+    let mut response = if *method == http::Method::OPTIONS {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    } else {
+        let message = format!(
+            "The method {} is not served here.",
+            shorten(method.as_str())
+        );
+        refuse(
+            dialect_of(headers),
+            StatusCode::METHOD_NOT_ALLOWED,
+            &message,
+        )
+    };
+    let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    response.headers_mut().insert(header::ALLOW, allowed);
     response
 }
 
@@ -59,6 +86,47 @@ pub(super) fn unknown_model(dialect: &dyn Dialect, model: &str) -> Response<Body
         shorten(model)
     );
     refuse(dialect, StatusCode::NOT_FOUND, &message)
+}
+
+/// Answers a request whose format no target of its pool takes; `None` if that is not so.
+pub(super) fn wrong_dialect(
+    dialect: &dyn Dialect,
+    router: &OutcomeRouter,
+    model: &str,
+) -> Option<Response<Body>> {
+    let request = PickRequest::new(model).dialect(dialect.name());
+    let decision = router.decide(&request, router.now()).ok()?;
+    let routed = router.mode(&decision.pool) == Some(Mode::Route);
+    let obstacles = || decision.candidates.iter().map(|it| it.obstacle.as_ref());
+    if !routed
+        || decision.chosen.is_some()
+        || !obstacles().any(|obstacle| obstacle == Some(&Obstacle::Dialect))
+    {
+        return None;
+    }
+    let message = format!(
+        "The pool \"{}\" has no target for \"{}\" that takes requests in the {} format.",
+        shorten(&decision.pool),
+        shorten(model),
+        dialect.name(),
+    );
+    let mut response = refuse(dialect, StatusCode::BAD_REQUEST, &message);
+    let headers = response.headers_mut();
+    headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    Some(response)
+}
+
+/// Answers a request that finds no memory left for its body.
+pub(super) fn out_of_memory(dialect: &dyn Dialect) -> Response<Body> {
+    let refusal = Refusal {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        message: "Too many large requests are under way.",
+        retry_after: Some(Duration::from_secs(1)),
+    };
+    let mut response = refuse_with(dialect, &refusal);
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// Answers a request whose attempts have all failed below HTTP. Says no more than that: errors of

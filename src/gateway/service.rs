@@ -12,10 +12,10 @@ use http::{Method, Request, Response, StatusCode};
 use tower::{Service, ServiceExt as _};
 
 use super::{
-    admit::Rules,
+    admit::{Admitted, Rules},
     builder::Builder,
     headers, models,
-    refuse::{dialect_of, failed, refuse},
+    refuse::{dialect_of, failed, other_method, wrong_dialect},
     upstreams::{Inbound, Upstreams},
 };
 use crate::{
@@ -26,6 +26,16 @@ use crate::{
     route::OutcomeRouting,
     router::{BuildError, OutcomeRouter},
 };
+
+/// The methods that APIs are made of.
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
 
 /// Serves LLM requests by routing them to the upstreams of its router; see the [module](super).
 ///
@@ -76,22 +86,38 @@ impl Gateway {
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
+        let trailers = headers::takes_trailers(&parts);
         headers::enter(&mut parts);
+        // TRACE and CONNECT, and whatever else a provider may do with a key that is not the caller's.
+        if !METHODS.contains(&parts.method) {
+            return other_method(&parts.headers, &parts.method);
+        }
         if let Some(answer) = self.answer_itself(&parts) {
             return answer;
         }
         let call = Call::new();
         let dialect = dialect::detect(parts.uri.path())
             .map_or_else(|| dialect_of(&parts.headers), |(dialect, _)| dialect);
-        let mut request = match self.rules.admit(parts, body).await {
-            Ok(request) => request,
+        // Held until the answer's head is there: until then the body may have to be sent once more.
+        let Admitted {
+            mut request,
+            model,
+            share: _share,
+        } = match self.rules.admit(parts, body).await {
+            Ok(admitted) => admitted,
             Err(refusal) => return *refusal,
         };
+        let router = self.rules.router.clone();
         request.extensions_mut().insert(call.clone());
         match self.forward(request).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
-                headers::leave(&mut parts, &call);
+                if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
+                    && let Some(refusal) = wrong_dialect(dialect, &router, &model)
+                {
+                    return refusal;
+                }
+                headers::leave(&mut parts, &call, trailers);
                 Response::from_parts(parts, body)
             }
             Err(error) => {
@@ -170,7 +196,7 @@ impl fmt::Debug for GatewayFuture {
     }
 }
 
-/// Answers what [`guard`](super::guard) turned away.
-pub(super) fn bad_request(message: &str) -> Response<Body> {
-    refuse(&dialect::OpenAi, StatusCode::BAD_REQUEST, message)
+/// Whether routing has answered that no target may serve a request: no upstream was asked.
+fn is_refusal(parts: &http::response::Parts, call: &Call) -> bool {
+    parts.status == StatusCode::BAD_REQUEST && call.attempts() == 0
 }

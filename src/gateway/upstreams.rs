@@ -10,18 +10,22 @@ use std::{
 
 use http::{HeaderValue, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
+use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::time::timeout;
 use tower::{Service, timeout::error::Elapsed};
 
-use super::{idle::IdleBody, refuse::dialect_of};
+use super::{
+    connect::{Connector, PING},
+    idle::IdleBody,
+    refuse::dialect_of,
+};
 use crate::{
-    config::Timeouts,
+    config::{Connection, Timeouts},
     dialect,
     hints::Call,
     route::{RequestBody, readdress},
@@ -32,11 +36,8 @@ use crate::{
 pub(super) type Inbound = RequestBody<axum::body::Body>;
 /// A request body below failover and routing.
 pub(super) type Outbound = RequestBody<RequestBody<Inbound>>;
-type HttpClient = Client<HttpsConnector<HttpConnector>, Outbound>;
+type HttpClient = Client<Connector, Outbound>;
 type BoxError = Box<dyn StdError + Send + Sync>;
-
-/// A dead connection is noticed after twice this, also while a stream is silent.
-const PING: Duration = Duration::from_secs(30);
 
 /// The client of all upstreams: one call is one attempt, within its timeouts.
 #[derive(Clone)]
@@ -61,27 +62,28 @@ struct Route {
 impl Upstreams {
     pub(super) fn new(
         fallback: Option<Upstream>,
-        timeouts: Timeouts,
-        of_targets: Vec<(String, String, Timeouts)>,
+        connection: Connection,
+        of_targets: Vec<(String, String, Connection)>,
     ) -> Self {
         let tls = tls();
-        let mut clients: Vec<(Duration, HttpClient)> = Vec::new();
-        let mut route = |timeouts: Timeouts| {
+        let mut clients: Vec<(Duration, bool, HttpClient)> = Vec::new();
+        let mut route = |connection: Connection| {
+            let Connection { timeouts, http2 } = connection;
             let known = clients
                 .iter()
-                .find(|(connect, _)| *connect == timeouts.connect);
-            if let Some((_, client)) = known {
+                .find(|(connect, h2, _)| (*connect, *h2) == (timeouts.connect, http2));
+            if let Some((.., client)) = known {
                 let client = client.clone();
                 return Route { client, timeouts };
             }
-            let client = client(tls.clone(), timeouts.connect);
-            clients.push((timeouts.connect, client.clone()));
+            let client = client(tls.clone(), timeouts.connect, http2);
+            clients.push((timeouts.connect, http2, client.clone()));
             Route { client, timeouts }
         };
-        let fallback_route = route(timeouts);
+        let fallback_route = route(connection);
         let routes = of_targets
             .into_iter()
-            .map(|(pool, target, timeouts)| (pool, target, route(timeouts)))
+            .map(|(pool, target, connection)| (pool, target, route(connection)))
             .collect();
         Self {
             inner: Arc::new(Inner {
@@ -179,22 +181,12 @@ fn overlap(base: &str, path: &str) -> usize {
         .unwrap_or_default()
 }
 
-fn client(tls: ClientConfig, connect_timeout: Duration) -> HttpClient {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(PING));
-    tcp.set_connect_timeout(Some(connect_timeout));
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(tcp);
+fn client(tls: ClientConfig, connect_timeout: Duration, http2: bool) -> HttpClient {
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .http2_keep_alive_interval(PING)
-        .build(connector)
+        .build(Connector::new(tls, connect_timeout, http2))
 }
 
 /// The crypto provider is named: with another one linked, the default would be ambiguous and panic.
@@ -249,6 +241,19 @@ mod tests {
             address(&mut parts, &Upstream::new(base).unwrap());
             assert_eq!(parts.uri, joined.parse::<Uri>().unwrap(), "{base} {path}");
         }
+    }
+
+    #[tokio::test]
+    async fn f06_a_hung_tls_handshake_is_a_failure_to_connect() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = client(tls(), Duration::from_millis(100), false);
+        let body = RequestBody::untouched(RequestBody::untouched(RequestBody::untouched(
+            axum::body::Body::empty(),
+        )));
+        let request = Request::get(format!("https://{address}/")).body(body);
+        let answered = timeout(Duration::from_secs(5), client.request(request.unwrap()));
+        assert!(answered.await.unwrap().unwrap_err().is_connect());
     }
 
     #[test]

@@ -74,6 +74,76 @@ async fn what_is_not_routed_goes_to_the_default_upstream() {
 }
 
 #[tokio::test]
+async fn f22_the_default_upstream_is_asked_for_nothing_odd() {
+    let provider = Raw::json(200, OK).await;
+    let other = Raw::json(200, "{}").await;
+    let builder = Gateway::builder(pool([provider.upstream()])).default_upstream(other.upstream());
+    let address = start(builder.build().unwrap()).await;
+    let length = ask("first").len();
+    for (head, status) in [
+        ("TRACE /v1/files HTTP/1.1\r\n", "405"),
+        (
+            "CONNECT localhost:443 HTTP/1.1\r\nhost: localhost:443\r\n",
+            "405",
+        ),
+        ("PURGE /v1/files HTTP/1.1\r\n", "405"),
+        (
+            "OPTIONS /v1/files HTTP/1.1\r\norigin: http://localhost\r\n",
+            "204",
+        ),
+        ("GET /v1/%2e%2e/admin HTTP/1.1\r\n", "400"),
+        (
+            "POST /v1/chat/completions HTTP/1.1\r\ncontent-digest: sha-256=x\r\n",
+            "400",
+        ),
+        (
+            "POST /v1/chat/completions HTTP/1.1\r\ncontent-encoding: compress\r\n",
+            "415",
+        ),
+        (
+            "POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 99999999999\r\n",
+            "413",
+        ),
+    ] {
+        let mut request = head.to_owned();
+        if !head.contains("host:") {
+            request += "host: localhost\r\n";
+        }
+        if head.starts_with("POST") {
+            request += "content-type: application/json\r\n";
+            if !head.contains("length") {
+                request += &format!("content-length: {length}\r\n");
+            }
+        }
+        request += "connection: close\r\n\r\n";
+        if head.starts_with("POST") && !head.contains("length") {
+            request += &ask("first");
+        }
+        let answer = raw(address, request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{head}: {answer}"
+        );
+        assert!(!answer.contains("access-control"), "{answer}");
+        let allow = answer.contains("\r\nallow: GET, HEAD, POST, ");
+        assert_eq!(allow, status == "405" || status == "204", "{answer}");
+    }
+    let form = Request::post(format!("http://{address}{CHAT}"))
+        .header("content-type", "text/plain")
+        .body(Full::new(Bytes::from(ask("first"))));
+    let response = send(form.unwrap()).await;
+    assert_eq!(error(CHAT, &response).0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert!(other.seen().is_empty(), "{:?}", other.seen());
+    assert!(provider.seen().is_empty());
+    // What can be inference of another kind is not looked into, and goes there.
+    let request = Request::post(format!("http://{address}/v1/audio/transcriptions"))
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Full::new(Bytes::from("--x--")));
+    assert_eq!(send(request.unwrap()).await.status(), StatusCode::OK);
+    assert_eq!(other.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn a_gateway_without_an_upstream_for_a_target_is_not_built() {
     let router = tower_outcome::OutcomeRouter::builder()
         .model("gpt-4o")

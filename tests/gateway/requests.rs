@@ -126,7 +126,7 @@ async fn f17_bodies_over_the_limit_are_refused() {
     let address = start(gateway.clone()).await;
     // Announced: refused before it is sent.
     let announced = format!(
-        "POST {CHAT} HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\n\
+        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: 1000000000\r\n\r\n"
     );
     let answer = tokio::time::timeout(
@@ -150,6 +150,53 @@ async fn f17_bodies_over_the_limit_are_refused() {
 }
 
 #[tokio::test]
+async fn f17_all_bodies_together_are_bounded() {
+    let hung = Raw::start(vec![Step::Pause(20_000)]).await;
+    let gateway = Gateway::builder(pool([hung.upstream()]))
+        .max_buffered_bytes(100_000)
+        .build()
+        .unwrap();
+    let request = |path: &str, len: usize| {
+        let pad = "x".repeat(len);
+        Request::post(path)
+            .header("content-type", "application/json")
+            .body(format!("{{\"model\":\"first\",\"pad\":\"{pad}\"}}").into())
+            .unwrap()
+    };
+    let held = tokio::spawn(gateway.clone().oneshot(request(CHAT, 60_000)));
+    let under_way = async {
+        while hung.seen().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(5);
+    tokio::time::timeout(patience, under_way).await.unwrap();
+    for path in [CHAT, MESSAGES] {
+        let refused = gateway
+            .clone()
+            .oneshot(request(path, 60_000))
+            .await
+            .unwrap();
+        let (parts, body) = refused.into_parts();
+        assert_eq!(text(&parts.headers, "retry-after"), "1");
+        let body = body.collect().await.unwrap().to_bytes();
+        let (status, _) = error(path, &http::Response::from_parts(parts, body));
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // A caller that leaves gives back what it held.
+    held.abort();
+    assert!(held.await.is_err());
+    let again = tokio::spawn(gateway.oneshot(request(CHAT, 60_000)));
+    let under_way = async {
+        while hung.seen().len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(patience, under_way).await.unwrap();
+    again.abort();
+}
+
+#[tokio::test]
 async fn f18_a_chunked_upload_goes_on_with_its_length() {
     let provider = Raw::json(200, OK).await;
     let (address, _) = gateway(&[&provider]).await;
@@ -158,7 +205,7 @@ async fn f18_a_chunked_upload_goes_on_with_its_length() {
     let answer = raw(
         address,
         format!(
-            "POST {CHAT} HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\n\
+            "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
              connection: close\r\ntransfer-encoding: chunked\r\ntrailer: x-t\r\n\r\n\
              {:x}\r\n{head}\r\n{:x};ext=1\r\n{tail}\r\n0\r\nx-t: 1\r\n\r\n",
             head.len(),
@@ -196,14 +243,14 @@ async fn f21_requests_that_can_be_read_in_two_ways_are_refused() {
     let length = format!("content-length: {}\r\n", body.len());
     let heads = [
         format!("POST {CHAT} HTTP/1.1\r\n{length}"),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: a\r\nhost: a\r\n{length}"),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: a\r\nhost: b\r\n{length}"),
-        format!("POST http://other{CHAT} HTTP/1.1\r\nhost: a\r\n{length}"),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: a\r\n{length}content-length: 1\r\n"),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: a\r\ncontent-length: +5\r\n"),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n"),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n{length}"),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nhost: b\r\n{length}"),
+        format!("POST http://127.0.0.1{CHAT} HTTP/1.1\r\nhost: localhost\r\n{length}"),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n{length}content-length: 1\r\n"),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: +5\r\n"),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n"),
         format!("POST {CHAT} HTTP/1.1\r\nhost : a\r\n{length}"),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: a\r\nx: a\0b\r\n{length}"),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nx: a\0b\r\n{length}"),
     ];
     for head in heads {
         let request =
@@ -220,12 +267,12 @@ async fn f21_nothing_is_smuggled_behind_a_second_length() {
     let (address, _) = gateway(&[&provider]).await;
     let body = ask("first");
     let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-    let smuggled = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+    let smuggled = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let length = format!("content-length: {}\r\n", chunked.len() + smuggled.len());
     let encoding = "transfer-encoding: chunked\r\n";
     for lengths in [format!("{length}{encoding}"), format!("{encoding}{length}")] {
         let request = format!(
-            "POST {CHAT} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{lengths}\r\n\
+            "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{lengths}\r\n\
              {chunked}{smuggled}"
         );
         // Read to the end: the connection is closed after the one answer.
@@ -249,7 +296,7 @@ async fn f21_headers_that_are_no_text_are_harmless() {
     let (address, _) = gateway(&[&provider]).await;
     let body = ask("first");
     let mut request = format!(
-        "POST {CHAT} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          connection: close\r\nconnection: \u{e9}, x-hop\r\nx-hop: 1\r\ncontent-length: {}\r\n",
         body.len()
     )

@@ -113,9 +113,9 @@ async fn f22_a_caller_does_not_choose_the_upstream() {
     for head in [
         format!("POST {CHAT} HTTP/1.1\r\nhost: {other}\r\n"),
         format!("POST http://{other}{CHAT} HTTP/1.1\r\nhost: {other}\r\n"),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: g\r\nx-forwarded-host: {other}\r\n"),
-        format!("POST //{other}{CHAT} HTTP/1.1\r\nhost: g\r\n"),
-        format!("POST /@{other}{CHAT} HTTP/1.1\r\nhost: g\r\n"),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nx-forwarded-host: {other}\r\n"),
+        format!("POST //{other}{CHAT} HTTP/1.1\r\nhost: localhost\r\n"),
+        format!("POST /@{other}{CHAT} HTTP/1.1\r\nhost: localhost\r\n"),
         format!("CONNECT {other} HTTP/1.1\r\nhost: {other}\r\n"),
     ] {
         raw(address, format!("{head}{rest}")).await;

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tower_outcome::Upstream;
 use tower_outcome::gateway::{
-    Gateway,
+    Gateway, Server,
     scripted::{Script, Scripted},
     serve,
 };
@@ -32,7 +32,12 @@ async fn f38_a_stopping_server_finishes_what_is_under_way() {
     // A connection that is open and idle does not keep it.
     let _idle = TcpStream::connect(address).await.unwrap();
     let call = tokio::spawn(async move { post(address, CHAT, ask("first")).await });
-    sleep(Duration::from_millis(150)).await;
+    let under_way = async {
+        while slow.calls().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), under_way).await.unwrap();
 
     let begin = Instant::now();
     stop.send(()).unwrap();
@@ -49,6 +54,53 @@ async fn f38_a_stopping_server_finishes_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn f22_other_names_and_web_pages_of_others_are_refused() {
+    let provider = Raw::json(200, "{}").await;
+    let gateway = Gateway::builder(pool([provider.upstream()]))
+        .default_upstream(provider.upstream())
+        .build()
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::new().hosts(["llm.example"]);
+    tokio::spawn(server.serve(listener, gateway, std::future::pending()));
+    for (headers, status) in [
+        ("host: evil.example\r\n", "421"),
+        ("host: localhost\r\norigin: https://evil.example\r\n", "403"),
+        ("host: localhost\r\nsec-fetch-site: cross-site\r\n", "403"),
+        ("host: llm.example\r\n", "200"),
+    ] {
+        let request = format!("POST /v1/files HTTP/1.1\r\nconnection: close\r\n{headers}\r\n");
+        let answer = raw(address, request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{headers}: {answer}"
+        );
+    }
+    assert_eq!(provider.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn f23_connections_over_the_limit_wait_for_a_place() {
+    let provider = Raw::json(200, "{}").await;
+    let gateway = Gateway::builder(pool([provider.upstream()]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::new().max_connections(1);
+    tokio::spawn(server.serve(listener, gateway.build().unwrap(), std::future::pending()));
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let first = TcpStream::connect(address).await.unwrap();
+    let mut second = tokio::spawn(async move { raw(address, request).await });
+    assert!(
+        timeout(Duration::from_millis(50), &mut second)
+            .await
+            .is_err()
+    );
+    drop(first);
+    assert!(second.await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_in_mid_stream_leaves_nothing_open() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     let delta = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
@@ -61,7 +113,7 @@ async fn a_caller_that_leaves_in_mid_stream_leaves_nothing_open() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let body = ask("first");
     let request = format!(
-        "POST {CHAT} HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\n\
+        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );

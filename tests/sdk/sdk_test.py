@@ -250,7 +250,7 @@ def test_bytes_and_timing_of_a_stream(sdk, gateway, provider):
     else:
         path, model, events = "/v1/chat/completions", "plain", OPENAI_STREAM
     body = json.dumps({"model": model, "max_tokens": 9, "messages": MESSAGES, "stream": True}).encode()
-    head = (f"POST {path} HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+    head = (f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
             f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n").encode()
     pieces = []
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:

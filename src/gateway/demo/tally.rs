@@ -97,7 +97,7 @@ impl Tally {
         self.recent
             .retain(|(at, ..)| now.saturating_duration_since(*at) < WINDOW);
         let mut lines = vec![format!(
-            "{:6.1} s  {:<16}{:>6}{:>8}{:>7}{:>8}{:>7}{:>8}{:>10}{:>10}",
+            "{:6.1} s  {:<14}{:>6}{:>7}{:>6}{:>7}{:>6}{:>7}{:>8}{:>8}",
             now.saturating_duration_since(self.start).as_secs_f64(),
             "model",
             "share",
@@ -126,7 +126,7 @@ impl Tally {
         let limited = target.outcomes_of(Class::RateLimited);
         let failed = target.settled() - ok - limited;
         format!(
-            "{:10}{:<16}{:>6}{ok:>8}{limited:>7}{failed:>8}{:>7}{:>7.0}%{:>10}{:>10}",
+            "{:10}{:<14}{:>6}{ok:>7}{limited:>6}{failed:>7}{:>6}{:>6.0}%{:>8}{:>8}",
             "",
             target.model,
             format!("{share:.0}%"),
@@ -148,5 +148,29 @@ impl Tally {
             "Callers saw {} answers and {} errors.",
             self.ok, self.failed
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        gateway::demo::{SECOND, THIRD},
+        router::{OutcomeRouter, Pool, Target},
+    };
+
+    #[test]
+    fn the_table_fits_a_terminal_of_80_columns() {
+        let pool = [PREFERRED, SECOND, THIRD]
+            .into_iter()
+            .fold(Pool::new("chat"), |pool, model| {
+                pool.target(Target::new(model))
+            });
+        let router = OutcomeRouter::builder().pool(pool).build().unwrap();
+        let now = Instant::now();
+        let mut tally = Tally::new(now);
+        for line in tally.table(&router.snapshot_at(now), now) {
+            assert!(line.len() <= 79, "{} {line}", line.len());
+        }
     }
 }
