@@ -23,6 +23,13 @@ impl<'a> Json<'a> {
         serde_json::from_slice::<&RawValue>(bytes).map(|raw| Self(raw.get()))
     }
 
+    /// Returns the value that `bytes` start with, unchecked: what is wrong with it comes out as
+    /// other values, or as none.
+    pub(crate) fn skim(bytes: &'a [u8]) -> Option<Self> {
+        let bytes = bytes.trim_ascii_start();
+        str::from_utf8(bytes.get(..end(bytes)?)?).ok().map(Self)
+    }
+
     /// Returns the named fields of an object, `null` as absent; `None` where it is no object.
     pub(crate) fn fields<const N: usize>(self, keys: [&str; N]) -> Option<[Option<Self>; N]> {
         if !self.is_object() {
@@ -258,7 +265,9 @@ fn end(text: &[u8]) -> Option<usize> {
         b'}' | b']' => None,
         _ => {
             let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
-            Some(text.iter().position(ends).unwrap_or(text.len()))
+            let end = text.iter().position(ends).unwrap_or(text.len());
+            // What was only skimmed may be anything, but it has to come to an end.
+            (end > 0).then_some(end)
         }
     }
 }
@@ -385,6 +394,27 @@ mod tests {
         let deep = "[".repeat(200_000) + &"]".repeat(200_000);
         let body = format!("{{\"a\":{deep},\"b\":1}}");
         assert_eq!(json(&body).field("b").unwrap().count(), Some(1));
+    }
+
+    #[test]
+    fn what_is_skimmed_comes_to_an_end() {
+        for text in [
+            "{\u{c}",
+            "{\"a\"\u{c}",
+            "{\"a\":",
+            "{\"a",
+            "[[[",
+            "{]",
+            "{\"a\":}",
+            "\\",
+            "\u{c}",
+            "",
+        ] {
+            if let Some(json) = Json::skim(text.as_bytes()) {
+                let _ = (json.field("a"), json.object(), json.text());
+                assert!(json.items().count() < 9, "{text}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use memchr::memmem::Finder;
 
 use super::{
     Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal, sse,
@@ -38,7 +41,7 @@ impl Dialect for Anthropic {
                 answer: true,
                 ..Parts::default()
             });
-        } else if !(summary.answered && is_delta(event)) {
+        } else if !is_plain_delta(event.data, summary) {
             match Object::parse(event.data) {
                 Ok(data) => read(event.name, &data, summary),
                 Err(_) if event.name == Some(b"error") => {
@@ -120,10 +123,18 @@ fn add_reason(reason: Option<Json<'_>>, summary: &mut StreamSummary) -> bool {
     reason.is_some()
 }
 
-/// Whether an event can only bring more of an answer that has begun.
-fn is_delta(event: sse::Event<'_>) -> bool {
-    event.data.starts_with(b"{\"type\":\"content_block_delta\"")
+/// Whether an event can only bring more of what has begun, the answer or the thinking before it:
+/// decided without parsing, and in doubt not.
+fn is_plain_delta(data: &[u8], summary: &StreamSummary) -> bool {
+    let Some(rest) = data.strip_prefix(b"{\"type\":\"content_block_delta\"") else {
+        return false;
+    };
+    let only_thinks = || sse::only_delta(rest).is_some_and(|delta| !Parts::of_block(delta).answer);
+    summary.answered
+        || summary.first_content.is_some() && ERROR.find(rest).is_none() && only_thinks()
 }
+
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 
 /// `/v1` is part of what all share: the SDKs put it behind the base URL.
 const ENDPOINTS: &[(&str, EndpointKind)] = &[

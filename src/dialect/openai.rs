@@ -44,7 +44,7 @@ impl Dialect for OpenAi {
             summary.terminal = true;
         } else if !event.whole {
             long(event, summary);
-        } else if !(summary.answered && is_plain_delta(event.data)) {
+        } else if !is_plain_delta(event.data, summary) {
             match Object::parse(event.data) {
                 Ok(data) => read(event.name, &data, summary),
                 Err(_) if event.name == Some(b"error") => {
@@ -198,14 +198,23 @@ fn long(event: sse::Event<'_>, summary: &mut StreamSummary) {
     }
 }
 
-/// Whether an event can only bring more of an answer that has begun: decided without parsing, and
-/// in doubt not.
-fn is_plain_delta(data: &[u8]) -> bool {
-    if let Some(kind) = leading_type(data) {
-        return kind.ends_with(b".delta") && !kind.ends_with(b".refusal.delta");
+/// Whether an event can only bring more of what has begun, the answer or the reasoning before it:
+/// decided without parsing, and in doubt not.
+fn is_plain_delta(data: &[u8], summary: &StreamSummary) -> bool {
+    if summary.first_content.is_none() {
+        return false;
     }
+    if let Some(kind) = leading_type(data) {
+        return kind.ends_with(b".delta")
+            && !kind.ends_with(b".refusal.delta")
+            && (summary.answered
+                || kind.starts_with(b"response.reasoning") && ERROR.find(data).is_none());
+    }
+    let only_reasons =
+        || sse::only_delta(data).is_some_and(|delta| !Parts::of_message(delta).answer);
     // Within a string the quotes would be escaped, so that these match keys only.
     !TELLING.iter().any(|key| key.is_telling(data))
+        && (summary.answered || summary.open_choices == 1 && only_reasons())
 }
 
 /// The `type` of an event that starts with it.
@@ -235,6 +244,8 @@ impl Key {
         })
     }
 }
+
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 
 static TELLING: LazyLock<[Key; 6]> = LazyLock::new(|| {
     let key = |key: &'static str, dull| Key {

@@ -30,9 +30,9 @@
 //! assert!(summary.terminal);
 //! ```
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
-use memchr::{memchr2, memchr2_iter};
+use memchr::{memchr2, memchr2_iter, memmem::Finder};
 
 use super::Dialect;
 use crate::classify::{Json, StreamSummary};
@@ -315,6 +315,16 @@ fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
     let (field, value) = line.split_at_checked(colon).unwrap_or((line, &[]));
     let value = value.get(1..).unwrap_or_default();
     (field, value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// Returns the one delta that data holds, found without parsing: unchecked, and in doubt none.
+pub(super) fn only_delta(data: &[u8]) -> Option<Json<'_>> {
+    static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\":"));
+    // Within a string the quotes would be escaped.
+    let mut deltas = DELTA.find_iter(data);
+    let start = deltas.next()? + DELTA.needle().len();
+    let delta = Json::skim(data.get(start..)?)?;
+    (deltas.next().is_none() && delta.is_object()).then_some(delta)
 }
 
 fn is_complete(data: &[u8]) -> bool {

@@ -33,6 +33,34 @@ fn thinking_is_content_but_no_answer() {
 }
 
 #[test]
+fn of_thinking_only_more_of_it_is_skipped() {
+    let thinking = StreamSummary {
+        first_content: Some(0),
+        ..StreamSummary::default()
+    };
+    let event = |delta| format!(r#"{{"type":"content_block_delta","index":0,"delta":{delta}}}"#);
+    for (plain, delta) in [
+        (
+            true,
+            r#"{"type":"thinking_delta","thinking":"\"type\":\"text_delta\""}"#,
+        ),
+        (true, r#"{"type":"signature_delta","signature":"x"}"#),
+        (false, r#"{"type":"text_delta","text":"x"}"#),
+        (false, r#"{"type":"input_json_delta","partial_json":"{"}"#),
+        (
+            false,
+            r#"{"type":"thinking_delta","thinking":"x"},"error":{"type":"x"}"#,
+        ),
+    ] {
+        assert_eq!(
+            is_plain_delta(event(delta).as_bytes(), &thinking),
+            plain,
+            "{delta}"
+        );
+    }
+}
+
+#[test]
 fn a_named_tool_is_content() {
     let seen = events(
         r#"{"type":"content_block_start","content_block":{"type":"text","text":""}}

@@ -21,6 +21,12 @@ fn events(lines: &str) -> StreamSummary {
 
 #[test]
 fn plain_deltas_are_skipped_and_nothing_else() {
+    let begun = StreamSummary {
+        first_content: Some(0),
+        answered: true,
+        ..StreamSummary::default()
+    };
+    let is_plain_delta = |data: &[u8]| is_plain_delta(data, &begun);
     for data in [
         r#"{"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}],"usage":null}"#,
         r#"{"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason" : null}]}"#,
@@ -44,6 +50,38 @@ fn plain_deltas_are_skipped_and_nothing_else() {
         r#"{"type":"error","code":"x"}"#,
     ] {
         assert!(!is_plain_delta(data.as_bytes()), "{data}");
+    }
+}
+
+#[test]
+fn of_reasoning_only_more_of_it_is_skipped() {
+    let reasoning = StreamSummary {
+        first_content: Some(0),
+        open_choices: 1,
+        ..StreamSummary::default()
+    };
+    let chunk = |delta: &str| format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#);
+    for data in [
+        chunk(r#"{"reasoning_content":"say \"content\":\"x\""}"#),
+        chunk(r#"{"role":"assistant","content":"","reasoning":"x"}"#),
+        chunk(r#" { "content" : null , "reasoning":"x","tool_calls":[]}"#),
+        r#"{"type":"response.reasoning_summary_text.delta","delta":"x"}"#.to_owned(),
+    ] {
+        assert!(is_plain_delta(data.as_bytes(), &reasoning), "{data}");
+        let silent = StreamSummary::default();
+        assert!(!is_plain_delta(data.as_bytes(), &silent), "{data}");
+    }
+    for data in [
+        chunk(r#"{"reasoning_content":null,"content":"x"}"#),
+        chunk(r#"{"reasoning":"x","content":[{"text":"x"}]}"#),
+        chunk(r#"{"tool_calls":[{"index":0}]}"#),
+        chunk(r#"{"reasoning":"x"},"delta":{"content":"x"}"#),
+        chunk("\n\u{c}"),
+        r#"{"choices":[{"index":0,"text":"x"}]}"#.to_owned(),
+        r#"{"type":"response.output_text.delta","delta":"x"}"#.to_owned(),
+        r#"{"type":"response.reasoning_text.delta","error":{"code":1}}"#.to_owned(),
+    ] {
+        assert!(!is_plain_delta(data.as_bytes(), &reasoning), "{data}");
     }
 }
 
