@@ -7,7 +7,7 @@
 //! let source = r#"
 //! listen = "127.0.0.1:8080"        # the default
 //! hosts = []                       # names to answer to; on loopback, beside those of loopback
-//! deadline_ms = 300000             # a call without an answer by then begins no further attempt
+//! deadline_ms = 540000             # a call without an answer by then begins no further attempt
 //! default_upstream = "openai"      # for what is no routable inference; without it, that is a 404
 //! pass_unknown_models = false      # send models that no pool serves to the default upstream
 //! state_endpoint = false           # serve GET /outcome/state, to everybody who can reach it
@@ -23,7 +23,7 @@
 //! api_key_env = "OPENAI_API_KEY"           # the name of the variable, not the key
 //! dialect = "openai"               # or "anthropic"; without it, either
 //! connect_timeout_ms = 5000        # TLS included
-//! attempt_timeout_ms = 120000      # until the head of the answer; shorter than the deadline
+//! attempt_timeout_ms = 240000      # until the head of the answer; shorter than the deadline
 //! idle_timeout_ms = 300000         # between two parts of its body
 //! http2 = false                    # one connection, on which calls over its limit of streams wait
 //! allow_link_local = false         # for a base_url such as http://169.254.1.2
@@ -65,9 +65,9 @@ use std::{net::SocketAddr, ops::Range, path::Path, time::Duration};
 pub use self::error::ConfigError;
 use crate::router::{OutcomeRouter, Upstream};
 
-/// A call that has no answer by then begins no further attempt: time for two attempts that hang, and
-/// half of what the official SDKs wait.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
+/// A call that has no answer by then begins no further attempt: time for two attempts that hang,
+/// within the ten minutes that the official SDKs wait.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(540);
 
 /// Sixteen of the largest bodies, and thousands of common ones.
 pub(crate) const MAX_BUFFERED: usize = 512 * 1024 * 1024;
@@ -101,7 +101,7 @@ pub(crate) struct Connection {
 pub struct Timeouts {
     /// For a connection, TLS included. Default: 5 s, as the official SDKs.
     pub connect: Duration,
-    /// For the head of an answer. Default: 2 min: an answer that is not streamed has its head only
+    /// For the head of an answer. Default: 4 min: an answer that is not streamed has its head only
     /// when it is complete, and a provider that hangs must be left while the caller still waits.
     pub attempt: Duration,
     /// Between two frames of the body. Default: 5 min: a model may think that long in silence.
@@ -112,7 +112,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            attempt: Duration::from_secs(120),
+            attempt: Duration::from_secs(240),
             idle: Duration::from_secs(300),
         }
     }

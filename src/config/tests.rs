@@ -254,8 +254,8 @@ fn what_is_probably_not_meant_is_warned_of() {
     for (from, to, expected) in [
         (
             "1500",
-            "300000",
-            "upstream \"local\": attempt_timeout_ms, 300000, is not below deadline_ms, 300000",
+            "540000",
+            "upstream \"local\": attempt_timeout_ms, 540000, is not below deadline_ms, 540000",
         ),
         (
             "https://api.openai.com",
