@@ -40,31 +40,42 @@ impl Usage {
     }
 
     fn read(usage: Json<'_>) -> Option<Self> {
-        let usage = usage.object();
-        let input = usage.fields([
+        let [
+            prompt,
+            input,
+            gemini_input,
+            aws_input,
+            completion,
+            output,
+            gemini_output,
+            aws_output,
+            written,
+            read,
+            aws_read,
+            aws_written,
+            thoughts,
+        ] = usage.fields([
             "prompt_tokens",
             "input_tokens",
             "promptTokenCount",
             "inputTokens",
-        ]);
-        let output = usage.fields([
             "completion_tokens",
             "output_tokens",
             "candidatesTokenCount",
             "outputTokens",
-        ]);
-        // These are reported beside the others, not within them.
-        let cached = usage.fields([
+            // These are reported beside the others, not within them.
             "cache_creation_input_tokens",
             "cache_read_input_tokens",
             "cacheReadInputTokens",
             "cacheWriteInputTokens",
-        ]);
-        let thoughts = usage.field("thoughtsTokenCount").and_then(Json::count);
-
+            "thoughtsTokenCount",
+        ])?;
         let first =
             |counts: [Option<Json<'_>>; 4]| counts.into_iter().flatten().find_map(Json::count);
-        let (input, output) = (first(input), first(output));
+        let input = first([prompt, input, gemini_input, aws_input]);
+        let output = first([completion, output, gemini_output, aws_output]);
+        let cached = [written, read, aws_read, aws_written];
+        let thoughts = thoughts.and_then(Json::count);
         if input.is_none() && output.is_none() {
             return None;
         }
