@@ -44,7 +44,7 @@ impl Dialect for OpenAi {
             summary.terminal = true;
         } else if !event.whole {
             long(event, summary);
-        } else if !is_plain_delta(event.data, summary) {
+        } else if event.name == Some(b"error") || !is_plain_delta(event.data, summary) {
             match Object::parse(event.data) {
                 Ok(data) => read(event.name, &data, summary),
                 Err(_) if event.name == Some(b"error") => {

@@ -229,6 +229,13 @@ fn errors_come_in_odd_places() {
         class("data: {\"choices\":[{\"index\":0,\"delta\":{},\"error\":{\"code\":502}}]}\n\n"),
         Some(Class::ServerError)
     );
+    let answered = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    assert_eq!(
+        class(&format!(
+            "{answered}event: error\ndata: {{\"message\":\"gone\"}}\n\n"
+        )),
+        Some(Class::ServerError)
+    );
     assert_eq!(class("data: not json\n\n"), None);
 }
 
