@@ -80,7 +80,8 @@ impl Builder {
         self
     }
 
-    /// Sets how answers are judged. Default: [`DefaultClassifier`].
+    /// Sets how answers are judged. Default:
+    /// [`DefaultClassifier`](crate::classify::DefaultClassifier).
     pub fn classifier(mut self, classifier: impl Classify + 'static) -> Self {
         self.classifier = Some(Arc::new(classifier));
         self
