@@ -168,9 +168,12 @@ fn calls(criterion: &mut Criterion) {
 }
 
 /// Bodies of about a megabyte of one kind of text.
-fn texts() -> [(&'static str, String); 4] {
+fn texts() -> [(&'static str, String); 5] {
     let repeat = |unit: &str| unit.repeat(1024 * 1024 / unit.len());
     let prose = repeat("It was the best of times, it was the worst of times, it was long ago. ");
+    // About a hundred words each.
+    let said = "It was the best of times, it was the worst of times, it was long ago. ".repeat(6);
+    let turns = repeat(&format!(r#"{{"role":"user","content":"{said}"}},"#));
     let code = serde_json::to_string(&repeat(
         "fn main() {\n    let greeting = \"hello\";\n    println!(\"{greeting}\");\n}\n",
     ))
@@ -182,6 +185,13 @@ fn texts() -> [(&'static str, String); 4] {
         (
             "prose",
             format!(r#"{{"messages":[{{"role":"user","content":"{prose}"}}],"model":"m"}}"#),
+        ),
+        (
+            "prose in messages",
+            format!(
+                r#"{{"messages":[{}],"model":"m"}}"#,
+                turns.trim_end_matches(',')
+            ),
         ),
         (
             "code",
