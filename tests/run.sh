@@ -49,6 +49,11 @@ cargo test --locked --lib --tests
 step "documentation tests"
 cargo test --locked --all-features --doc
 
+step "examples"
+for example in hyper_client reqwest_client axum_gateway; do
+    cargo run --locked -q --all-features --example "$example" >/dev/null
+done
+
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps
 
