@@ -64,7 +64,7 @@ if [ -n "$full" ]; then
     step "a million calls with faults"
     SOAK_CALLS=1000000 cargo test --locked --release --test soak -- --nocapture
     step "property tests, twenty times the cases"
-    PROPTEST_CASES=5000 cargo test --locked --release --all-features --lib --tests
+    PROPTEST_CASES=5000 cargo test --locked --all-features --lib --tests
     if cargo +nightly --version >/dev/null 2>&1; then
         command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
         for target in json answers streams; do
