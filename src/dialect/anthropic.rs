@@ -5,7 +5,8 @@ use http::{HeaderName, HeaderValue};
 use memchr::memmem::Finder;
 
 use super::{
-    Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal, sse,
+    Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal,
+    secret_header, sse,
 };
 use crate::classify::{
     ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, in_answer, says,
@@ -42,13 +43,7 @@ impl Dialect for Anthropic {
                 ..Parts::default()
             });
         } else if !is_plain_delta(event.data, summary) {
-            match Object::parse(event.data) {
-                Ok(data) => read(event.name, &data, summary),
-                Err(_) if event.name == Some(b"error") => {
-                    summary.add_error(in_answer(&ErrorView::default()));
-                }
-                Err(_) => {}
-            }
+            event.read(summary, read);
         }
     }
 
@@ -60,9 +55,7 @@ impl Dialect for Anthropic {
         if secret.is_empty() {
             return None;
         }
-        let mut value = HeaderValue::from_str(secret).ok()?;
-        value.set_sensitive(true);
-        Some((HeaderName::from_static("x-api-key"), value))
+        secret_header(HeaderName::from_static("x-api-key"), secret)
     }
 }
 

@@ -16,7 +16,7 @@ use std::{fmt, ops::Range, time::Duration};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::classify::StreamSummary;
+use crate::classify::{StreamSummary, is_json};
 
 pub use self::{anthropic::Anthropic, openai::OpenAi};
 
@@ -151,15 +151,9 @@ pub fn detect(path: &str) -> Option<(&'static dyn Dialect, Endpoint)> {
         .find_map(|dialect| dialect.endpoint(path).map(|endpoint| (*dialect, endpoint)))
 }
 
-/// Returns whether a media type is JSON, parameters aside.
-fn is_json(content_type: &str) -> bool {
-    // What nearly everybody sends.
-    if content_type == "application/json" {
-        return true;
-    }
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
-        || essence
-            .get(essence.len().saturating_sub(5)..)
-            .is_some_and(|end| end.eq_ignore_ascii_case("+json"))
+/// Returns a header that carries a secret, or `None` where no header can.
+fn secret_header(name: HeaderName, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
 }

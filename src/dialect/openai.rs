@@ -5,7 +5,8 @@ use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use memchr::memmem::Finder;
 
 use super::{
-    Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal, sse,
+    Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal,
+    secret_header, sse,
 };
 use crate::classify::{
     Class, ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, Verdict, in_answer,
@@ -45,13 +46,7 @@ impl Dialect for OpenAi {
         } else if !event.whole {
             long(event, summary);
         } else if event.name == Some(b"error") || !is_plain_delta(event.data, summary) {
-            match Object::parse(event.data) {
-                Ok(data) => read(event.name, &data, summary),
-                Err(_) if event.name == Some(b"error") => {
-                    summary.add_error(in_answer(&ErrorView::default()));
-                }
-                Err(_) => {}
-            }
+            event.read(summary, read);
         }
     }
 
@@ -63,9 +58,7 @@ impl Dialect for OpenAi {
         if secret.is_empty() {
             return None;
         }
-        let mut value = HeaderValue::from_str(&format!("Bearer {secret}")).ok()?;
-        value.set_sensitive(true);
-        Some((AUTHORIZATION, value))
+        secret_header(AUTHORIZATION, &format!("Bearer {secret}"))
     }
 }
 

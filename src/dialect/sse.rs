@@ -35,7 +35,7 @@ use std::{fmt, sync::LazyLock};
 use memchr::{memchr2, memchr2_iter, memmem::Finder};
 
 use super::Dialect;
-use crate::classify::{Json, StreamSummary};
+use crate::classify::{ErrorView, Json, Object, StreamSummary, in_answer};
 
 /// One dispatched event.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,23 @@ pub struct Event<'a> {
     /// Whether this is all of the event. Of one that is too long to keep only the beginning is
     /// here, which is no valid JSON.
     pub whole: bool,
+}
+
+impl Event<'_> {
+    /// Parses the data and has it read; of what is no JSON only the name can tell anything.
+    pub(super) fn read(
+        &self,
+        summary: &mut StreamSummary,
+        read: impl FnOnce(Option<&[u8]>, &Object<'_>, &mut StreamSummary),
+    ) {
+        match Object::parse(self.data) {
+            Ok(data) => read(self.name, &data, summary),
+            Err(_) if self.name == Some(b"error") => {
+                summary.add_error(in_answer(&ErrorView::default()));
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// Watches a stream of events go by and sums it up.

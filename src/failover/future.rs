@@ -2,6 +2,7 @@ use std::{
     collections::VecDeque,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -16,13 +17,13 @@ use tower::Service;
 
 use super::{
     layer::FailoverLayer,
-    rules::{self, Repeat, ended, repeat, says_no},
+    rules::{self, Repeat, ended, repeat_routed, says_no},
 };
 use crate::{
     classify::{Class, Processed, Verdict},
     hints::{Call, Deadline, Mark},
     route::{Collected, Collector, RequestBody, inspect},
-    router::{LONGEST_WAIT, Next, NobodyFree, Reason, after},
+    router::{LONGEST_WAIT, Next, NobodyFree, after},
 };
 
 /// Pauses before the same target is tried again: those of the official SDKs.
@@ -55,7 +56,7 @@ pin_project! {
         // time.
         Collecting { body: Option<Collector<B>>, ready: bool },
         // Not to be repeated: passed on as it is.
-        Passing { request: Option<Request<RequestBody<B>>> },
+        Passing { body: Option<RequestBody<B>> },
         Readying,
         Calling { #[pin] future: F },
         Pausing { sleep: Pin<Box<Sleep>> },
@@ -108,12 +109,9 @@ where
                 body: Some(Collector::new(body, limit)),
                 ready: true,
             },
-            Err(_) => {
-                let body = RequestBody::untouched(body);
-                State::Passing {
-                    request: Some(Request::from_parts(parts.clone(), body)),
-                }
-            }
+            Err(_) => State::Passing {
+                body: Some(RequestBody::untouched(body)),
+            },
         };
         let run = Run {
             layer,
@@ -150,15 +148,12 @@ where
                         return Poll::Pending;
                     };
                     let Poll::Ready(collected) = collector.poll(cx) else {
-                        if std::mem::take(ready) {
+                        if mem::take(ready) {
                             // A slow upload must not hold a permit.
                             *this.service = this.service.clone();
                         }
                         return Poll::Pending;
                     };
-                    if !*ready {
-                        *ready = true;
-                    }
                     let Some(collector) = body.take() else {
                         return Poll::Pending;
                     };
@@ -167,21 +162,19 @@ where
                         .collected(collected.unwrap_or_else(|_| collector.into_rest()))
                     {
                         None => State::Readying,
-                        Some(request) => State::Passing {
-                            request: Some(request),
-                        },
+                        Some(body) => State::Passing { body: Some(body) },
                     }
                 }
-                StateProj::Passing { request } => {
+                StateProj::Passing { body } => {
                     if let Err(error) = ready!(this.service.poll_ready(cx)) {
                         this.state.set(State::Done);
                         return Poll::Ready(Err(error));
                     }
-                    let Some(request) = request.take() else {
+                    let Some(body) = body.take() else {
                         return Poll::Pending;
                     };
                     State::Calling {
-                        future: this.service.call(request),
+                        future: this.service.call(this.run.pass(body)),
                     }
                 }
                 StateProj::Readying => {
@@ -219,24 +212,29 @@ where
 }
 
 impl Run {
-    /// Keeps the body for as many attempts as it takes, or returns the request to pass on.
+    /// Keeps the body for as many attempts as it takes, or returns it to be passed on.
     fn collected<B: Body<Data = Bytes>>(
         &mut self,
         collected: Collected<B>,
-    ) -> Option<Request<RequestBody<B>>> {
+    ) -> Option<RequestBody<B>> {
         // The caller was told to go on when its body was asked for.
         self.parts.headers.remove(header::EXPECT);
-        let body = match collected {
+        match collected {
             Collected::Whole {
                 chunks, trailers, ..
             } => {
                 self.body = Some((chunks, trailers));
-                return None;
+                None
             }
-            Collected::TooLarge { chunks, rest } => RequestBody::streaming(chunks, rest),
-            Collected::Failed { chunks, error } => RequestBody::failed(chunks, error),
-        };
-        Some(Request::from_parts(self.parts.clone(), body))
+            Collected::TooLarge { chunks, rest } => Some(RequestBody::streaming(chunks, rest)),
+            Collected::Failed { chunks, error } => Some(RequestBody::failed(chunks, error)),
+        }
+    }
+
+    /// The one attempt of a request that cannot be repeated takes the head with it.
+    fn pass<B: Body>(&mut self, body: RequestBody<B>) -> Request<RequestBody<B>> {
+        let (nothing, ()) = Request::new(()).into_parts();
+        Request::from_parts(mem::replace(&mut self.parts, nothing), body)
     }
 
     fn begin<B: Body<Data = Bytes>>(&mut self) -> Request<RequestBody<B>> {
@@ -269,16 +267,11 @@ impl Run {
             return After::Deliver;
         };
         let settings = &self.layer.settings;
-        let forbidden = self.attempts >= settings.attempts
-            || (self.call.has_side_effects() && !settings.side_effects)
-            || *routed.reason() == Reason::Observed
-            || (verdict.class == Class::AuthError && !router.has_own_credential(target))
+        let over = self.attempts >= settings.attempts
             || self.deadline.is_some_and(|deadline| now >= deadline);
-        let mut repeat = repeat(&verdict, settings.replay);
-        if repeat == Repeat::Anywhere && says_no(result) {
-            repeat = Repeat::Elsewhere;
-        }
-        if forbidden || repeat == Repeat::Never {
+        let judged = (&verdict, says_no(result));
+        let repeat = repeat_routed(router, settings, &self.call, (target, &routed), judged);
+        if over || repeat == Repeat::Never {
             return After::Deliver;
         }
         let after = self.next(routed.requested_model(), &verdict, repeat, now);

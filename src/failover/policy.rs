@@ -7,12 +7,12 @@ use tower::retry::Policy;
 use super::{
     budget::Budget,
     layer::FailoverLayer,
-    rules::{self, Repeat, ended, repeat, says_no},
+    rules::{self, Repeat, ended, repeat, repeat_routed, says_no},
 };
 use crate::{
     classify::{Class, Processed, Verdict},
     hints::{AttemptIndex, Call, Deadline, Mark},
-    router::{Next, OutcomeRouter, Reason, Routed, TargetId},
+    router::{Next, OutcomeRouter, Routed, TargetId},
 };
 
 /// A `tower::retry::Policy` with the rules of [`FailoverLayer`]: what may be repeated, how often,
@@ -65,17 +65,14 @@ impl RetryPolicy {
             .started
             .zip(deadline)
             .is_some_and(|(started, within)| now.saturating_duration_since(started) >= within);
-        let forbidden = late
-            || (call.has_side_effects() && !settings.side_effects)
-            || *routed.reason() == Reason::Observed
-            || (verdict.class == Class::AuthError && !self.router.has_own_credential(target));
-        if forbidden {
+        if late {
             return false;
         }
-        match repeat(verdict, settings.replay) {
+        let judged = (verdict, says_no);
+        match repeat_routed(&self.router, settings, call, (target, routed), judged) {
             Repeat::Never => false,
-            Repeat::Anywhere if !says_no => true,
-            _ => {
+            Repeat::Anywhere => true,
+            Repeat::Elsewhere => {
                 let (extensions, path) = (request.extensions(), request.uri().path());
                 let model = routed.requested_model();
                 let next = rules::next(&self.router, call, extensions, path, model, now);

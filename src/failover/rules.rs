@@ -1,11 +1,12 @@
 use http::{Extensions, Response};
 use tokio::time::Instant;
 
+use super::layer::Settings;
 use crate::{
     classify::{Class, Processed, Transport, Verdict},
     dialect,
     hints::{Call, Candidates, Strict},
-    router::{Next, OutcomeRouter, PickRequest},
+    router::{Next, OutcomeRouter, PickRequest, Reason, Routed, TargetId},
 };
 
 /// Which failed attempts may be repeated.
@@ -47,6 +48,24 @@ pub(super) fn repeat(verdict: &Verdict, replay: Replay) -> Repeat {
         | Class::Truncated => Repeat::Anywhere,
         Class::QuotaExhausted | Class::ModelError | Class::AuthError => Repeat::Elsewhere,
         _ => Repeat::Never,
+    }
+}
+
+/// Says where a routed attempt of a call may be repeated.
+pub(super) fn repeat_routed(
+    router: &OutcomeRouter,
+    settings: &Settings,
+    call: &Call,
+    (target, routed): (TargetId, &Routed),
+    (verdict, says_no): (&Verdict, bool),
+) -> Repeat {
+    let forbidden = (call.has_side_effects() && !settings.side_effects)
+        || *routed.reason() == Reason::Observed
+        || (verdict.class == Class::AuthError && !router.has_own_credential(target));
+    match repeat(verdict, settings.replay) {
+        _ if forbidden => Repeat::Never,
+        Repeat::Anywhere if says_no => Repeat::Elsewhere,
+        repeat => repeat,
     }
 }
 

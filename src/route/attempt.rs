@@ -10,6 +10,7 @@ use http_body::Frame;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::inspect::is_encoded;
 use crate::{
     classify::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
@@ -192,14 +193,14 @@ impl Attempt {
     /// The call failed before a head came.
     pub(super) fn fail(mut self: Box<Self>, transport: Transport) {
         let headers = HeaderMap::new();
-        let mut seen = Seen::head(
-            self.uri.path(),
-            StatusCode::OK,
-            &headers,
-            self.router.wall(),
-        )
-        .with_transport(Some(transport));
-        seen.status = None;
+        let seen = Seen {
+            path: self.uri.path(),
+            status: None,
+            headers: &headers,
+            body: BodySeen::Unread,
+            transport: Some(transport),
+            wall: self.router.wall(),
+        };
         let (verdict, _) = self.classify(&seen);
         self.settle(verdict, None);
     }
@@ -312,11 +313,6 @@ fn shape(parts: &Parts) -> Shape {
     } else {
         Shape::Flow
     }
-}
-
-fn is_encoded(headers: &HeaderMap) -> bool {
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn join(chunks: &[Bytes]) -> Cow<'_, [u8]> {

@@ -20,8 +20,7 @@ pub(crate) fn inspect(
     if !dialect.reads(endpoint, text(headers, header::CONTENT_TYPE)) {
         return Err(Passed::ContentType);
     }
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if is_encoded(headers) {
         return Err(Passed::Encoded);
     }
     let aws = text(headers, header::AUTHORIZATION).is_some_and(|auth| auth.starts_with("AWS4-"));
@@ -32,6 +31,12 @@ pub(crate) fn inspect(
         return Err(Passed::TooLarge);
     }
     Ok((dialect, endpoint))
+}
+
+/// Whether a body is compressed, or encoded otherwise.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -238,22 +238,20 @@ impl<S> Prepared<S> {
         }
         let now = router.now();
         let give_up = *self.give_up.get_or_insert(after(now, self.patience));
-        match self.pick(router, now) {
-            Ok(ticket) => self.send(router, ticket),
-            Err(unavailable) => match self.wait(&unavailable, router, now, give_up) {
-                Some(wait) => match self.place.take().or_else(|| waiting.enter(self.len)) {
-                    Some(place) => {
-                        self.place = Some(place);
-                        Step::Wait {
-                            prepared: self,
-                            wait,
-                        }
-                    }
-                    None => Step::Refuse(refuse(self.dialect, &unavailable)),
-                },
-                None => Step::Refuse(refuse(self.dialect, &unavailable)),
-            },
+        let unavailable = match self.pick(router, now) {
+            Ok(ticket) => return self.send(router, ticket),
+            Err(unavailable) => unavailable,
+        };
+        if let Some(wait) = self.wait(&unavailable, router, now, give_up) {
+            self.place = self.place.take().or_else(|| waiting.enter(self.len));
+            if self.place.is_some() {
+                return Step::Wait {
+                    prepared: self,
+                    wait,
+                };
+            }
         }
+        Step::Refuse(refuse(self.dialect, &unavailable))
     }
 
     fn pick(&self, router: &OutcomeRouter, now: Instant) -> Result<Ticket, Unavailable> {
@@ -336,7 +334,7 @@ impl<S> Prepared<S> {
     }
 
     fn send_off<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter) -> Step<S, B> {
-        if let Some((Some(upstream), model)) = router.off_upstream(&self.located.model) {
+        if let Some((upstream, model)) = router.off_upstream(&self.located.model) {
             self.rewrite(&model, Some(&upstream));
         }
         self.into_step(None)

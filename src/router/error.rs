@@ -36,6 +36,15 @@ pub(crate) enum UnavailableKind {
     NobodyFree,
 }
 
+impl From<UnavailableKind> for Unavailable {
+    fn from(kind: UnavailableKind) -> Self {
+        Self {
+            kind,
+            retry_in: None,
+        }
+    }
+}
+
 impl Unavailable {
     /// Returns how long until the first target is expected to be free; `None` where waiting does
     /// not help.

@@ -81,10 +81,7 @@ impl Inner {
             .filter_map(|(index, _)| u32::try_from(index).ok())
             .collect();
         if eligible.is_empty() {
-            return Err(Unavailable {
-                kind: UnavailableKind::NoCandidate,
-                retry_in: None,
-            });
+            return Err(UnavailableKind::NoCandidate.into());
         }
         let sole = eligible.len() == 1;
         let mut evaluation = Evaluation {
@@ -299,10 +296,7 @@ impl<'a> Evaluation<'a> {
 
     /// Returns the best candidate that is free, and why it is that one.
     pub(super) fn choose(&self) -> Result<(usize, Reason), Unavailable> {
-        let best = self.best().ok_or(Unavailable {
-            kind: UnavailableKind::NoCandidate,
-            retry_in: None,
-        })?;
+        let best = self.best().ok_or(UnavailableKind::NoCandidate)?;
         let walled = self
             .standings
             .get(best)

@@ -295,11 +295,12 @@ impl OutcomeRouter {
         })
     }
 
-    /// Returns the upstream that serves a model in a pool that is off.
-    pub(crate) fn off_upstream(&self, model: &str) -> Option<(Option<Arc<Upstream>>, Arc<str>)> {
+    /// Returns the upstream, if it is another than the caller's own, and the model that serve a
+    /// model in a pool that is off.
+    pub(crate) fn off_upstream(&self, model: &str) -> Option<(Arc<Upstream>, Arc<str>)> {
         let name = self.inner.name(model).ok()?;
         let target = self.inner.requested(name)?;
-        Some((target.upstream.clone(), target.model.clone()))
+        Some((target.upstream.clone()?, target.model.clone()))
     }
 
     /// Returns whether a target sends a credential of its own.
@@ -332,25 +333,20 @@ impl OutcomeRouter {
         number: u64,
         now: Instant,
     ) -> Result<Ticket, Unavailable> {
-        let nobody = Unavailable {
-            kind: UnavailableKind::NoCandidate,
-            retry_in: None,
-        };
-        let target = self.inner.requested_id(name).ok_or(nobody)?;
+        let target = self
+            .inner
+            .requested_id(name)
+            .ok_or(UnavailableKind::NoCandidate)?;
         let observed = self
             .inner
             .explain(request, number, now)
             .ok()
             .and_then(|decision| decision.target().map(Arc::from));
-        let ticket = self.ticket(request, name, target, Reason::Observed, number, now, |_| {
-            Some(())
-        });
-        ticket
-            .map(|ticket| ticket.observing(observed))
-            .ok_or(Unavailable {
-                kind: UnavailableKind::NoCandidate,
-                retry_in: None,
-            })
+        let reason = Reason::Observed;
+        let ticket = self
+            .ticket(request, name, target, reason, number, now, |_| true)
+            .ok_or(UnavailableKind::NoCandidate)?;
+        Ok(ticket.observing(observed))
     }
 
     fn open(
@@ -370,7 +366,7 @@ impl OutcomeRouter {
             reason,
             number,
             now,
-            |group| evaluation.still_fits(chosen, group, now).then_some(()),
+            |group| evaluation.still_fits(chosen, group, now),
         )
     }
 
@@ -387,12 +383,14 @@ impl OutcomeRouter {
         reason: Reason,
         number: u64,
         now: Instant,
-        admit: impl FnOnce(&mut Group) -> Option<()>,
+        admit: impl FnOnce(&Group) -> bool,
     ) -> Option<Ticket> {
         let target = self.inner.targets.get(id.0 as usize)?;
         let booking = {
             let mut group = self.inner.group(target.group);
-            admit(&mut group)?;
+            if !admit(&group) {
+                return None;
+            }
             ticket::Booking::new(&mut group, target.slot, request, now)?
         };
         if let Some(credential) = target
@@ -461,17 +459,13 @@ impl Inner {
         self.by_name
             .get(model)
             .and_then(|index| self.names.get(*index as usize))
-            .ok_or(Unavailable {
-                kind: UnavailableKind::UnknownModel,
-                retry_in: None,
-            })
+            .ok_or(UnavailableKind::UnknownModel.into())
     }
 
     fn pool(&self, name: &Name) -> Result<&PoolEntry, Unavailable> {
-        self.pools.get(name.pool).ok_or(Unavailable {
-            kind: UnavailableKind::UnknownModel,
-            retry_in: None,
-        })
+        self.pools
+            .get(name.pool)
+            .ok_or(UnavailableKind::UnknownModel.into())
     }
 
     /// Locks a group. A poisoned lock is recovered: nothing panics while it is held, and decayed
