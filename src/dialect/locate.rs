@@ -31,6 +31,9 @@ pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Locat
     let mut stream = false;
     let mut side_effects = false;
     let mut max_output_tokens = None;
+    let mut tools = false;
+    let mut json_mode = false;
+    let mut messages = None;
     for member in json::members(body) {
         let (key, value) = member?;
         match &*key {
@@ -42,7 +45,17 @@ pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Locat
             "store" | "background" => side_effects |= value.as_bool() == Some(true),
             "web_search_options" => side_effects |= !value.is_null(),
             "mcp_servers" => side_effects |= value.items().next().is_some_and(|item| item.is_ok()),
-            "tools" => side_effects |= has_server_tool(&value),
+            "tools" => {
+                tools |= value.items().next().is_some_and(|item| item.is_ok());
+                side_effects |= has_server_tool(&value);
+            }
+            "functions" => tools |= value.items().next().is_some_and(|item| item.is_ok()),
+            "response_format" | "output_format" => json_mode |= is_json_format(&value),
+            "text" | "output_config" => {
+                let format = value.last("format").ok().flatten();
+                json_mode |= format.is_some_and(|format| is_json_format(&format));
+            }
+            "messages" | "input" => messages = Some(value),
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
                 max_output_tokens = value.as_u64().or(max_output_tokens);
             }
@@ -58,6 +71,42 @@ pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Locat
         stream,
         side_effects,
         max_output_tokens,
+        tools,
+        json_mode,
+        tool_loop: messages.is_some_and(|messages| ends_in_tool_result(&messages)),
+    })
+}
+
+/// `{"type": "json_object"}` and `{"type": "json_schema", …}`, wherever the endpoint has them.
+fn is_json_format(format: &Value<'_>) -> bool {
+    let kind = format.last("type").ok().flatten();
+    let kind = kind.as_ref().and_then(Value::as_str);
+    kind.is_some_and(|kind| kind.starts_with("json"))
+}
+
+/// Whether the last message brings the result of a tool: by its role in chat completions, by its
+/// type in responses, by one of its blocks in Anthropic's messages.
+fn ends_in_tool_result(messages: &Value<'_>) -> bool {
+    let Some(last) = messages.last_item() else {
+        return false;
+    };
+    let mut content = None;
+    for (key, value) in last.members().map_while(Result::ok) {
+        let text = || value.as_str();
+        match &*key {
+            "role" if text().is_some_and(|role| matches!(&*role, "tool" | "function")) => {
+                return true;
+            }
+            "type" if text().is_some_and(|kind| kind.ends_with("_call_output")) => return true,
+            "content" => content = Some(value),
+            _ => {}
+        }
+    }
+    let blocks = content.iter().flat_map(Value::items);
+    blocks.map_while(Result::ok).any(|block| {
+        let kind = block.last("type").ok().flatten();
+        let kind = kind.as_ref().and_then(Value::as_str);
+        kind.is_some_and(|kind| kind == "tool_result")
     })
 }
 
@@ -153,5 +202,85 @@ mod tests {
         let located = read(r#"{"max_tokens":5,"stream":true,"model":"m"}"#).unwrap();
         assert!(located.stream);
         assert_eq!(located.max_output_tokens, Some(5));
+    }
+
+    #[test]
+    fn tools_and_json_mode_are_noticed() {
+        let of = |body| {
+            let located = read(body).unwrap();
+            (located.tools, located.json_mode)
+        };
+        for (body, expected) in [
+            (r#"{"model":"m"}"#, (false, false)),
+            (
+                r#"{"model":"m","tools":[],"functions":null}"#,
+                (false, false),
+            ),
+            (
+                r#"{"model":"m","tools":[{"type":"function"}]}"#,
+                (true, false),
+            ),
+            (r#"{"model":"m","functions":[{"name":"f"}]}"#, (true, false)),
+            (
+                r#"{"model":"m","response_format":{"type":"text"}}"#,
+                (false, false),
+            ),
+            (r#"{"model":"m","response_format":"json"}"#, (false, false)),
+            (
+                r#"{"model":"m","response_format":{"type":"json_object"}}"#,
+                (false, true),
+            ),
+            (
+                r#"{"model":"m","response_format":{"json_schema":{"type":"x"},"type":"json_schema"}}"#,
+                (false, true),
+            ),
+            (
+                r#"{"model":"m","text":{"format":{"type":"json_schema"}}}"#,
+                (false, true),
+            ),
+            (
+                r#"{"model":"m","text":{"verbosity":"low"}}"#,
+                (false, false),
+            ),
+            (
+                r#"{"model":"m","output_format":{"type":"json_schema"}}"#,
+                (false, true),
+            ),
+            (
+                r#"{"model":"m","output_config":{"format":{"type":"json_schema"}}}"#,
+                (false, true),
+            ),
+            (
+                r#"{"model":"m","output_config":{"effort":"low"}}"#,
+                (false, false),
+            ),
+        ] {
+            assert_eq!(of(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_tool_loop_is_noticed_by_the_last_message_alone() {
+        for messages in [
+            r#""messages":[{"role":"user","content":"x"},{"role":"tool","content":"1"}]"#,
+            r#""messages":[{"content":"1","role":"function","name":"f"} ]"#,
+            r#""messages":[{"role":"user","content":[{"type":"tool_result","content":"]"},{"type":"text"}]}]"#,
+            r#""input":[{"role":"user","content":"x"},{"type":"function_call_output","output":"1"}]"#,
+            r#""input":[{"output":"{}","type":"custom_tool_call_output"}]"#,
+        ] {
+            let body = format!(r#"{{"model":"m",{messages}}}"#);
+            assert!(read(&body).unwrap().tool_loop, "{body}");
+        }
+        for messages in [
+            r#""messages":[{"role":"tool","content":"1"},{"role":"user","content":"thanks"}]"#,
+            r#""messages":[{"role":"user","content":"{\"role\":\"tool\"}"}]"#,
+            r#""messages":[{"role":"user","content":[{"type":"text","text":"tool_result"}]}]"#,
+            r#""messages":[],"input":"tool""#,
+            r#""messages":[7]"#,
+            r#""input":"function_call_output""#,
+        ] {
+            let body = format!(r#"{{"model":"m",{messages}}}"#);
+            assert!(!read(&body).unwrap().tool_loop, "{body}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! One file per provider. A dialect never looks at a clock or at shared state.
 
 mod anthropic;
+mod content;
 pub mod json;
 mod locate;
 mod openai;
@@ -18,6 +19,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::classify::{StreamSummary, is_json};
 
+pub(crate) use self::content::{has_images, session_key, stable_hash};
 pub use self::{anthropic::Anthropic, openai::OpenAi};
 
 /// How one family of providers speaks.
@@ -100,6 +102,13 @@ pub struct Located {
     pub side_effects: bool,
     /// The caller's own cap on generated tokens.
     pub max_output_tokens: Option<u64>,
+    /// Whether the model is offered tools.
+    pub tools: bool,
+    /// Whether the answer is asked for as JSON: an object, or one that follows a schema.
+    pub json_mode: bool,
+    /// Whether its last message brings the results of tools: the caller is in a loop of calls that
+    /// build on each other.
+    pub tool_loop: bool,
 }
 
 /// Where a model is written.

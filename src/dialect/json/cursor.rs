@@ -80,6 +80,45 @@ impl<'a> Cursor<'a> {
         self.piece().first().copied()
     }
 
+    /// Hands out all that may be read, the last piece first and each with its place in the body,
+    /// until there is an answer.
+    pub(super) fn pieces_back<T>(
+        &self,
+        mut read: impl FnMut(usize, &'a [u8]) -> Option<T>,
+    ) -> Option<T> {
+        let mut later = 0;
+        let mut end = self.offset + self.rest.len();
+        for chunk in self.later.clone() {
+            if end >= self.end {
+                break;
+            }
+            later += 1;
+            end += chunk.len();
+        }
+        for chunk in self.later.as_slice().get(..later)?.iter().rev() {
+            let start = end - chunk.len();
+            let piece = chunk.get(..self.end - start).unwrap_or(chunk);
+            if let Some(found) = read(start, piece) {
+                return Some(found);
+            }
+            end = start;
+        }
+        read(self.offset, self.rest)
+    }
+
+    /// Returns the part of it from one place in the body to another.
+    pub(super) fn within(&self, start: usize, end: usize) -> Self {
+        let mut part = self.clone();
+        while part.offset < start && !part.piece().is_empty() {
+            let len = part.rest.len().min(start - part.offset);
+            part.advance(len);
+        }
+        part.end = end.clamp(part.offset, self.end);
+        let len = part.end - part.offset;
+        part.rest = part.rest.get(..len).unwrap_or(part.rest);
+        part
+    }
+
     /// Steps over `len` bytes of the piece.
     pub(super) fn advance(&mut self, len: usize) {
         let len = len.min(self.rest.len());

@@ -51,6 +51,7 @@ mod cursor;
 mod error;
 mod scan;
 mod splice;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::de::{Deserializer as _, IgnoredAny, Visitor};
 
-use super::{Error, Items, Members, cursor::Cursor};
+use super::{Error, Items, Members, cursor::Cursor, tail::last_item};
 
 /// A value in a body: where it stands, and what it says to those who ask.
 #[derive(Clone, Debug)]
@@ -63,6 +63,22 @@ impl<'a> Value<'a> {
     /// Walks over the items of an array. Anything else gives an error.
     pub fn items(&self) -> Items<'a> {
         Items::new(self.cursor.clone())
+    }
+
+    /// Finds the last item of an array from its end, without reading what comes before it; `None`
+    /// where it is no array, or an empty one. White space after it belongs to its range.
+    ///
+    /// Nothing before it is checked: that is for those who walk over the [`items`](Self::items).
+    #[must_use]
+    pub fn last_item(&self) -> Option<Self> {
+        let mut array = self.cursor.clone();
+        if array.peek() != Some(b'[') {
+            return None;
+        }
+        let start = last_item(&array)?;
+        let mut item = array.within(start, array.end().saturating_sub(1));
+        item.skip_space();
+        Some(Self::new(item))
     }
 
     /// Finds the member of an object that has this name, the last one where there are more.
@@ -203,6 +219,40 @@ mod tests {
         let value = value(&body);
         assert_eq!(value.last("a").unwrap().unwrap().as_u64(), Some(2));
         assert!(value.last("c").unwrap().is_none());
+    }
+
+    #[test]
+    fn the_last_item_is_found_from_the_end_in_any_chunks() {
+        for (array, last) in [
+            ("[]", None),
+            ("[ \n ]", None),
+            ("[1]", Some("1")),
+            ("[ 1 , 2\n]", Some("2\n")),
+            (
+                r#"[{"a":[1,"]"]},{"b":{"c":",[\""}} ]"#,
+                Some(r#"{"b":{"c":",[\""}} "#),
+            ),
+            (r#"["a","b\\"]"#, Some(r#""b\\""#)),
+            (r#"["a","\\\"b\\\\\",["]"#, Some(r#""\\\"b\\\\\",[""#)),
+            (r#"[[],""]"#, Some(r#""""#)),
+            (r#"[[[]]]"#, Some("[[]]")),
+            (r#"{"a":[1]}"#, None),
+            (r#""[1]""#, None),
+            ("7", None),
+        ] {
+            let whole = body(array);
+            for len in 1..whole[0].len() {
+                let chunks: Vec<_> = whole[0].chunks(len).map(Bytes::copy_from_slice).collect();
+                let item = value(&chunks).last_item();
+                let raw = item.as_ref().map(|item| item.raw().into_owned());
+                assert_eq!(raw.as_deref(), last.map(str::as_bytes), "{array} by {len}");
+                assert_eq!(
+                    item.map(|item| item.range().len()),
+                    last.map(str::len),
+                    "{array} by {len}"
+                );
+            }
+        }
     }
 
     fn body(value: &str) -> [Bytes; 1] {

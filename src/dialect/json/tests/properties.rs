@@ -41,6 +41,8 @@ proptest! {
                 let expected: Vec<_> = items.iter().map(|item| within(&document, item.get())).collect();
                 let found: Result<Vec<_>, Error> =
                     value.items().map(|item| Ok(item?.range())).collect();
+                let last = value.last_item().map(|item| document[item.range()].trim_end().to_owned());
+                prop_assert_eq!(last.as_deref(), items.last().map(|item| item.get()));
                 prop_assert_eq!(found, Ok(expected));
             }
             if raw.starts_with('{') {
