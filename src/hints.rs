@@ -16,12 +16,32 @@ use std::{
 
 use crate::{classify::Verdict, router::TargetId};
 
-/// What kind of work a request is: `"synthesis"`, `"extraction"`.
+/// What kind of work a request is: `"synthesis"`, `"extraction"`. It wins over what a
+/// [classifier](crate::tasks::ClassifyTask) says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Task(Arc<str>);
 
 impl Task {
     /// Names the kind of work.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Who a request is for: a customer, a team, a key. What is learned about a task is learned for
+/// each tenant apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tenant(Arc<str>);
+
+impl Tenant {
+    /// Names the tenant.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())

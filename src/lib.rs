@@ -13,11 +13,12 @@ pub mod policy;
 pub mod route;
 pub mod router;
 mod stats;
+pub mod tasks;
 
 pub use crate::{
     classify::{Class, Classify, Verdict},
     failover::{CallLayer, FailoverLayer, Replay, RetryPolicy},
-    hints::{Call, Candidates, Deadline, HoldBack, Risk, Routed, Session, Strict, Task},
+    hints::{Call, Candidates, Deadline, HoldBack, Risk, Routed, Session, Strict, Task, Tenant},
     route::{OutcomeRouting, OutcomeRoutingLayer, RequestBody, ResponseBody, ResponseFuture},
     router::{
         BuildError, Credential, Decision, Mode, NobodyFree, Outcome, OutcomeId, OutcomeRouter,

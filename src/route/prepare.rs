@@ -1,5 +1,7 @@
 use std::{
+    borrow::Cow,
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -20,12 +22,13 @@ use super::{
     waiting::{Place, Waiting},
 };
 use crate::{
-    dialect::{Dialect, Endpoint, Located, Unroutable},
-    hints::{Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Strict, Task},
+    dialect::{self, Dialect, Endpoint, Located, Unroutable},
+    hints::{Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Strict, Task, Tenant},
     router::{
         LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
-        Ticket, Unavailable, after,
+        TargetId, Ticket, Unavailable, after,
     },
+    tasks::RequestFacts,
 };
 
 /// The service to call: either the one that is ready, or a clone of it that has to become so.
@@ -53,6 +56,9 @@ pub(super) struct Prepared<S> {
     endpoint: Endpoint,
     located: Located,
     rules: PoolRules,
+    /// What kind of work it is, where the caller did not say.
+    task: Option<Cow<'static, str>>,
+    session_key: Option<u64>,
     patience: Duration,
     /// Set at the first pick.
     give_up: Option<Instant>,
@@ -160,6 +166,19 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                 });
                 match located {
                     Ok((located, rules)) => {
+                        let body = &*chunks.make_contiguous();
+                        let off = rules.mode == Mode::Off;
+                        let derived = rules.derive_sessions && !off;
+                        let session_key = session_key(&parts, body, derived);
+                        let facts = Facts {
+                            dialect,
+                            endpoint,
+                            parts: &parts,
+                            located: &located,
+                            body,
+                            len,
+                        };
+                        let task = if off { None } else { facts.task(router) };
                         let patience = parts.extensions.get::<Deadline>();
                         let patience = patience.map_or(LONGEST_WAIT, |deadline| deadline.0);
                         Sending::Routed(Prepared {
@@ -172,6 +191,8 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             endpoint,
                             located,
                             rules,
+                            task,
+                            session_key,
                             patience,
                             give_up: None,
                             place: None,
@@ -181,6 +202,58 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                 }
             }
         }
+    }
+}
+
+/// Returns the session of a request, by the caller's word or else, where that is wanted, by what it
+/// says itself.
+fn session_key(parts: &Parts, body: &[Bytes], derived: bool) -> Option<u64> {
+    match parts.extensions.get::<Session>() {
+        Some(session) => Some(dialect::stable_hash(session.as_str().as_bytes())),
+        None if derived => dialect::session_key(body),
+        None => None,
+    }
+}
+
+/// What is known of a request that was read.
+struct Facts<'a> {
+    dialect: &'static dyn Dialect,
+    endpoint: Endpoint,
+    parts: &'a Parts,
+    located: &'a Located,
+    body: &'a [Bytes],
+    len: usize,
+}
+
+impl Facts<'_> {
+    /// Asks the classifier of tasks, unless the caller named one. Its panic is its own: the request
+    /// then has none.
+    fn task(&self, router: &OutcomeRouter) -> Option<Cow<'static, str>> {
+        let extensions = &self.parts.extensions;
+        let classifier = router.tasks()?;
+        if extensions.get::<Task>().is_some() {
+            return None;
+        }
+        let located = self.located;
+        let mut facts = RequestFacts::new(
+            self.endpoint.kind,
+            &located.model,
+            &self.parts.headers,
+            extensions,
+        );
+        facts.dialect = self.dialect.name();
+        facts.prompt_tokens = prompt_tokens(self.len);
+        facts.max_output_tokens = located.max_output_tokens;
+        facts.tools = located.tools;
+        facts.tool_loop = located.tool_loop;
+        facts.images = dialect::has_images(self.body);
+        facts.json_mode = located.json_mode;
+        facts.stream = located.stream;
+        let task = catch_unwind(AssertUnwindSafe(|| classifier.classify(&facts)));
+        task.unwrap_or_else(|_| {
+            router.counters().task_panicked();
+            None
+        })
     }
 }
 
@@ -255,20 +328,33 @@ impl<S> Prepared<S> {
     }
 
     fn pick(&self, router: &OutcomeRouter, now: Instant) -> Result<Ticket, Unavailable> {
-        let extensions = &self.parts.extensions;
-        let tried = extensions
+        let tried = self
+            .parts
+            .extensions
             .get::<Call>()
             .map(Call::tried)
             .unwrap_or_default();
+        router.pick_at(&self.request(&tried), now)
+    }
+
+    fn request<'a>(&'a self, tried: &'a [TargetId]) -> PickRequest<'a> {
+        let extensions = &self.parts.extensions;
         let mut request = PickRequest::new(&self.located.model)
-            .tried(&tried)
+            .tried(tried)
             .strict(extensions.get::<Strict>().is_some())
             .risk_averse(extensions.get::<Risk>().is_some())
             .stream(self.located.stream)
+            .tool_loop(self.located.tool_loop)
             .dialect(self.dialect.name())
             .tokens(estimate_tokens(self.len, self.located.max_output_tokens));
-        if let Some(task) = extensions.get::<Task>() {
-            request = request.task(task.as_str());
+        if let Some(task) = self.task() {
+            request = request.task(task);
+        }
+        if let Some(tenant) = extensions.get::<Tenant>() {
+            request = request.tenant(tenant.as_str());
+        }
+        if let Some(key) = self.session_key {
+            request = request.session_key(key);
         }
         if let Some(session) = extensions.get::<Session>() {
             request = request.session(session.as_str());
@@ -276,7 +362,13 @@ impl<S> Prepared<S> {
         if let Some(candidates) = extensions.get::<Candidates>() {
             request = request.candidates(candidates);
         }
-        router.pick_at(&request, now)
+        request
+    }
+
+    /// Returns what kind of work it is: what the caller says wins.
+    fn task(&self) -> Option<&str> {
+        let hint = self.parts.extensions.get::<Task>();
+        hint.map(Task::as_str).or(self.task.as_deref())
     }
 
     /// Returns how long to wait for somebody to become free, where that is worth it.
@@ -366,8 +458,133 @@ impl<S> Prepared<S> {
     }
 }
 
-/// A rough count of the tokens a request will cost: four bytes of prompt a token, and the answer
-/// up to the caller's own cap.
+/// A rough count of the tokens of a prompt: four bytes each.
+fn prompt_tokens(len: usize) -> u64 {
+    len as u64 / 4
+}
+
+/// A rough count of the tokens a request will cost: its prompt, and the answer up to the caller's
+/// own cap.
 fn estimate_tokens(len: usize, max_output: Option<u64>) -> u64 {
-    (len as u64 / 4).min(100_000) + max_output.unwrap_or(256).min(4_096)
+    prompt_tokens(len).min(100_000) + max_output.unwrap_or(256).min(4_096)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        dialect::stable_hash,
+        router::Pool,
+        tasks::{ByShape, ClassifyTask},
+    };
+
+    fn prepared(router: &OutcomeRouter, request: Request<serde_json::Value>) -> Prepared<()> {
+        let (parts, body) = request.into_parts();
+        let (dialect, endpoint) = dialect::detect(parts.uri.path()).unwrap();
+        let body = Bytes::from(body.to_string());
+        let upload = Upload {
+            handle: Handle {
+                service: (),
+                ready: true,
+            },
+            parts,
+            body: Collector::new(Full::<Bytes>::default(), 0),
+            dialect,
+            endpoint,
+        };
+        let collected = Collected::Whole {
+            len: body.len(),
+            chunks: [body].into(),
+            trailers: None,
+        };
+        match upload.finish(Some(collected), router) {
+            Sending::Routed(prepared) => prepared,
+            Sending::Untouched { request, .. } => panic!("{request:?}"),
+        }
+    }
+
+    fn request(body: serde_json::Value) -> Request<serde_json::Value> {
+        let request = Request::post("/v1/chat/completions");
+        let request = request.header("content-type", "application/json");
+        request.body(body).unwrap()
+    }
+
+    #[derive(Debug)]
+    struct Panics;
+
+    impl ClassifyTask for Panics {
+        fn classify(&self, _: &RequestFacts<'_>) -> Option<Cow<'static, str>> {
+            panic!("scripted")
+        }
+    }
+
+    #[test]
+    fn the_classifier_sees_the_facts_and_a_task_of_the_caller_wins() {
+        let router = OutcomeRouter::builder().model("a").tasks(ByShape);
+        let router = router.build().unwrap();
+        let mut asked = request(json!({
+            "model": "a",
+            "tools": [{"type": "function"}],
+            "response_format": {"type": "json_object"},
+            "messages": [{"role": "user", "content": [{"type": "image_url"}]}],
+        }));
+        let prepared_by_shape = prepared(&router, asked.clone());
+        assert_eq!(prepared_by_shape.task(), Some("chat+tools+images+json"));
+        asked.extensions_mut().insert(Task::new("mine"));
+        asked.extensions_mut().insert(Tenant::new("acme"));
+        let prepared = prepared(&router, asked);
+        let picked = prepared.request(&[]);
+        assert_eq!((picked.task, picked.tenant), (Some("mine"), Some("acme")));
+    }
+
+    #[test]
+    fn without_a_classifier_there_is_no_task() {
+        let router = OutcomeRouter::builder().model("a").build().unwrap();
+        let prepared = prepared(&router, request(json!({"model": "a"})));
+        assert_eq!(prepared.request(&[]).task, None);
+        assert_eq!(prepared.request(&[]).tenant, None);
+    }
+
+    #[test]
+    fn a_panic_of_the_classifier_is_caught_and_counted() {
+        let router = OutcomeRouter::builder().model("a").tasks(Panics);
+        let router = router.build().unwrap();
+        let prepared = prepared(&router, request(json!({"model": "a"})));
+        assert_eq!(prepared.task(), None);
+        assert_eq!(router.snapshot().counts.task_panics, 1);
+    }
+
+    #[test]
+    fn a_session_is_named_or_derived_where_that_is_wanted() {
+        let router = OutcomeRouter::builder()
+            .model("a")
+            .pool(Pool::new("sticky").model("b").derive_sessions(true))
+            .build()
+            .unwrap();
+        let body = |model| json!({"model": model, "prompt_cache_key": "k"});
+        let key = |request| prepared(&router, request).request(&[]).session_key;
+        assert_eq!(key(request(body("a"))), None);
+        assert_eq!(key(request(body("b"))), Some(stable_hash(b"k")));
+        for model in ["a", "b"] {
+            let mut named = request(body(model));
+            named.extensions_mut().insert(Session::new("s"));
+            assert_eq!(key(named), Some(stable_hash(b"s")));
+        }
+    }
+
+    #[test]
+    fn a_tool_loop_is_passed_on() {
+        let router = OutcomeRouter::builder().model("a").build().unwrap();
+        let asked = |role| json!({"model": "a", "messages": [{"role": role, "content": "1"}]});
+        let tool_loop = |role| {
+            prepared(&router, request(asked(role)))
+                .request(&[])
+                .tool_loop
+        };
+        assert!(tool_loop("tool"));
+        assert!(!tool_loop("user"));
+    }
 }

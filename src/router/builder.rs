@@ -21,6 +21,7 @@ use super::{
 use crate::{
     classify::Classify,
     policy::{Adaptive, RoutingPolicy},
+    tasks::ClassifyTask,
 };
 
 /// Long enough for any model's name, short enough for labels and keys.
@@ -40,6 +41,7 @@ pub struct Builder {
     pools: Vec<Pool>,
     policy: Arc<dyn RoutingPolicy>,
     classifier: Option<Arc<dyn Classify>>,
+    tasks: Option<Arc<dyn ClassifyTask>>,
     clock: Arc<dyn Clock>,
     seed: Option<u64>,
     max_body: usize,
@@ -53,6 +55,7 @@ impl Builder {
             pools: Vec::new(),
             policy: Arc::new(Adaptive),
             classifier: None,
+            tasks: None,
             clock: Arc::new(SystemClock),
             seed: None,
             max_body: MAX_BODY,
@@ -84,6 +87,13 @@ impl Builder {
     /// [`DefaultClassifier`](crate::classify::DefaultClassifier).
     pub fn classifier(mut self, classifier: impl Classify + 'static) -> Self {
         self.classifier = Some(Arc::new(classifier));
+        self
+    }
+
+    /// Sets who says what kind of work a request is, where it carries no [`Task`](crate::Task).
+    /// Default: nobody, and all such requests are one task.
+    pub fn tasks(mut self, classifier: impl ClassifyTask + 'static) -> Self {
+        self.tasks = Some(Arc::new(classifier));
         self
     }
 
@@ -150,6 +160,7 @@ impl Builder {
                     .collect(),
                 names,
                 classifier: self.classifier,
+                tasks: self.tasks,
                 clock: self.clock,
                 epoch: now,
                 seed,
@@ -214,6 +225,7 @@ impl Assembly {
             nobody_free: pool.nobody_free,
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,
+            derive_sessions: pool.derive_sessions,
         });
         Ok(())
     }

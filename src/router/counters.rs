@@ -8,6 +8,7 @@ pub(crate) struct Counters {
     passed: [AtomicU64; Passed::ALL.len()],
     policy_panics: AtomicU64,
     classifier_panics: AtomicU64,
+    task_panics: AtomicU64,
     repeats: AtomicU64,
     paid_twice: AtomicU64,
     refused: AtomicU64,
@@ -70,6 +71,8 @@ pub struct Counts {
     pub policy_panics: u64,
     /// Panics of a classifier, which were caught.
     pub classifier_panics: u64,
+    /// Panics of a task classifier, which were caught.
+    pub task_panics: u64,
     /// Attempts beyond the first of their call.
     pub repeats: u64,
     /// Repeats after an attempt that the provider may have worked on, and charged for.
@@ -93,6 +96,10 @@ impl Counters {
 
     pub(crate) fn classifier_panicked(&self) {
         add(&self.classifier_panics);
+    }
+
+    pub(crate) fn task_panicked(&self) {
+        add(&self.task_panics);
     }
 
     pub(crate) fn repeated(&self, maybe_paid: bool) {
@@ -122,6 +129,7 @@ impl Counters {
             passed_through,
             policy_panics: load(&self.policy_panics),
             classifier_panics: load(&self.classifier_panics),
+            task_panics: load(&self.task_panics),
             repeats: load(&self.repeats),
             paid_twice: load(&self.paid_twice),
             refused: load(&self.refused),

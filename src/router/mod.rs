@@ -62,7 +62,7 @@ use self::{
     group::Group,
     ledger::{Change, Ledger},
 };
-use crate::{classify::Classify, policy::RoutingPolicy};
+use crate::{classify::Classify, policy::RoutingPolicy, tasks::ClassifyTask};
 
 /// How long routing waits for a target to become free, unless the caller says otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -83,6 +83,7 @@ struct Inner {
     names: Vec<Name>,
     by_name: HashMap<Arc<str>, u32>,
     classifier: Option<Arc<dyn Classify>>,
+    tasks: Option<Arc<dyn ClassifyTask>>,
     clock: Arc<dyn Clock>,
     epoch: Instant,
     seed: u64,
@@ -103,6 +104,7 @@ struct PoolEntry {
     nobody_free: NobodyFree,
     upgrade: bool,
     hold_back: bool,
+    derive_sessions: bool,
 }
 
 #[derive(Debug)]
@@ -265,6 +267,11 @@ impl OutcomeRouter {
         self.inner.classifier.as_deref()
     }
 
+    /// Returns who says what kind of work a request is.
+    pub(crate) fn tasks(&self) -> Option<&dyn ClassifyTask> {
+        self.inner.tasks.as_deref()
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.inner.counters
     }
@@ -292,6 +299,7 @@ impl OutcomeRouter {
             mode: pool.mode(),
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
+            derive_sessions: pool.derive_sessions,
         })
     }
 
@@ -434,6 +442,7 @@ pub(crate) struct PoolRules {
     pub(crate) mode: Mode,
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
+    pub(crate) derive_sessions: bool,
 }
 
 impl PoolEntry {

@@ -1,9 +1,13 @@
 /// What the router needs to know of a request in order to pick a target.
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "tenants and sessions are not estimated yet")]
 pub struct PickRequest<'a> {
     pub(crate) model: &'a str,
     pub(crate) task: Option<&'a str>,
+    pub(crate) tenant: Option<&'a str>,
     pub(crate) session: Option<&'a str>,
+    pub(crate) session_key: Option<u64>,
+    pub(crate) tool_loop: bool,
     pub(crate) candidates: Option<&'a crate::hints::Candidates>,
     pub(crate) strict: bool,
     pub(crate) risk_averse: bool,
@@ -25,7 +29,10 @@ impl<'a> PickRequest<'a> {
         Self {
             model,
             task: None,
+            tenant: None,
             session: None,
+            session_key: None,
+            tool_loop: false,
             candidates: None,
             strict: false,
             risk_averse: false,
@@ -44,10 +51,33 @@ impl<'a> PickRequest<'a> {
         self
     }
 
+    /// Says who it is for: what is learned about a task is learned for each tenant apart.
+    #[must_use]
+    pub fn tenant(mut self, tenant: &'a str) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
     /// Says which session it belongs to.
     #[must_use]
     pub fn session(mut self, session: &'a str) -> Self {
         self.session = Some(session);
+        self
+    }
+
+    /// Says which session it belongs to by a number that is the same on every instance. All 64
+    /// bits should differ between sessions: give a hash, not a count.
+    #[must_use]
+    pub fn session_key(mut self, key: u64) -> Self {
+        self.session_key = Some(key);
+        self
+    }
+
+    /// Says that it brings the results of tools that the model called: a step in a chain of calls
+    /// that build on each other.
+    #[must_use]
+    pub fn tool_loop(mut self, tool_loop: bool) -> Self {
+        self.tool_loop = tool_loop;
         self
     }
 

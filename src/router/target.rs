@@ -244,6 +244,7 @@ pub struct Pool {
     pub(crate) nobody_free: NobodyFree,
     pub(crate) upgrade: bool,
     pub(crate) hold_back: bool,
+    pub(crate) derive_sessions: bool,
 }
 
 impl Pool {
@@ -260,6 +261,7 @@ impl Pool {
             nobody_free: NobodyFree::Wait,
             upgrade: false,
             hold_back: true,
+            derive_sessions: false,
         }
     }
 
@@ -316,6 +318,16 @@ impl Pool {
     #[must_use]
     pub fn hold_back(mut self, hold_back: bool) -> Self {
         self.hold_back = hold_back;
+        self
+    }
+
+    /// Sets whether a request without a [`Session`](crate::Session) gets one from what it says
+    /// itself: `prompt_cache_key`, `metadata.user_id`, else its first system and first user
+    /// message. Default: it does not, since that reads the body once more, and callers that share
+    /// one cache key would all be one session.
+    #[must_use]
+    pub fn derive_sessions(mut self, derive: bool) -> Self {
+        self.derive_sessions = derive;
         self
     }
 }
