@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::{classify::Verdict, router::TargetId};
 
 /// What kind of work a request is: `"synthesis"`, `"extraction"`. It wins over what a
@@ -152,6 +154,8 @@ pub struct Call {
 
 #[derive(Debug, Default)]
 struct CallState {
+    /// When routing saw it first.
+    began: Option<Instant>,
     attempts: Vec<Attempted>,
     side_effects: bool,
 }
@@ -159,7 +163,7 @@ struct CallState {
 #[derive(Clone, Debug)]
 struct Attempted {
     target: TargetId,
-    tokens: u64,
+    tokens: (u64, Option<u64>),
     routed: Routed,
     verdict: Option<Verdict>,
 }
@@ -225,7 +229,18 @@ impl Call {
         })
     }
 
-    pub(crate) fn begin(&self, target: TargetId, tokens: u64, routed: Routed) -> AttemptIndex {
+    /// Returns how long the call has been going on, from the first time that this was asked.
+    pub(crate) fn elapsed(&self, now: Instant) -> Duration {
+        let began = self.with(|state| *state.began.get_or_insert(now));
+        now.saturating_duration_since(began)
+    }
+
+    pub(crate) fn begin(
+        &self,
+        target: TargetId,
+        tokens: (u64, Option<u64>),
+        routed: Routed,
+    ) -> AttemptIndex {
         self.with(|state| {
             state.attempts.push(Attempted {
                 target,
@@ -260,9 +275,9 @@ impl Call {
         })
     }
 
-    /// Returns about how many tokens the call's requests cost.
-    pub(crate) fn tokens(&self) -> u64 {
-        self.with(|state| state.attempts.last().map_or(1, |attempt| attempt.tokens))
+    /// Returns about how many tokens the prompt has, and how many the answer may have.
+    pub(crate) fn tokens(&self) -> (u64, Option<u64>) {
+        self.with(|state| state.attempts.last().map_or((0, None), |last| last.tokens))
     }
 
     pub(crate) fn last_attempt(&self) -> Option<AttemptIndex> {

@@ -22,6 +22,6 @@ pub use crate::{
     route::{OutcomeRouting, OutcomeRoutingLayer, RequestBody, ResponseBody, ResponseFuture},
     router::{
         BuildError, Credential, Decision, Mode, NobodyFree, Outcome, OutcomeId, OutcomeRouter,
-        PickRequest, Pool, Reason, Score, Snapshot, Target, Ticket, Unavailable, Upstream,
+        PickRequest, Pool, Price, Reason, Score, Snapshot, Target, Ticket, Unavailable, Upstream,
     },
 };

@@ -94,10 +94,14 @@ pub(super) fn next(
 ) -> Option<Next> {
     let tried = call.tried();
     let dialect = dialect::detect(path).map(|(dialect, _)| dialect.name());
+    let (prompt_tokens, max_output_tokens) = call.tokens();
     let mut request = PickRequest::new(model)
         .tried(&tried)
-        .tokens(call.tokens())
+        .prompt_tokens(prompt_tokens)
         .strict(extensions.get::<Strict>().is_some());
+    if let Some(cap) = max_output_tokens {
+        request = request.max_output_tokens(cap);
+    }
     if let Some(candidates) = extensions.get::<Candidates>() {
         request = request.candidates(candidates);
     }

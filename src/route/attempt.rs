@@ -161,7 +161,7 @@ impl Attempt {
                 if silent && observer.summary().first_content.is_some() {
                     let now = self.router.now();
                     if let Some(ticket) = &mut self.ticket {
-                        ticket.content();
+                        ticket.content_at(now);
                         self.first_content = Some(now.saturating_duration_since(ticket.started()));
                     }
                 }

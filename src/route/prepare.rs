@@ -61,7 +61,7 @@ pub(super) struct Prepared<S> {
     session_key: Option<u64>,
     patience: Duration,
     /// Set at the first pick.
-    give_up: Option<Instant>,
+    since: Option<Instant>,
     /// A place among those that wait, once one was needed; kept until the request goes out.
     place: Option<Place>,
 }
@@ -194,7 +194,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             task,
                             session_key,
                             patience,
-                            give_up: None,
+                            since: None,
                             place: None,
                         })
                     }
@@ -310,7 +310,8 @@ impl<S> Prepared<S> {
             return self.send_off(router);
         }
         let now = router.now();
-        let give_up = *self.give_up.get_or_insert(after(now, self.patience));
+        let since = *self.since.get_or_insert(now);
+        let give_up = after(since, self.patience);
         let unavailable = match self.pick(router, now) {
             Ok(ticket) => return self.send(router, ticket),
             Err(unavailable) => unavailable,
@@ -334,7 +335,13 @@ impl<S> Prepared<S> {
             .get::<Call>()
             .map(Call::tried)
             .unwrap_or_default();
-        router.pick_at(&self.request(&tried), now)
+        let elapsed = match self.parts.extensions.get::<Call>() {
+            Some(call) => call.elapsed(now),
+            None => self
+                .since
+                .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
+        };
+        router.pick_at(&self.request(&tried).elapsed(elapsed), now)
     }
 
     fn request<'a>(&'a self, tried: &'a [TargetId]) -> PickRequest<'a> {
@@ -346,7 +353,10 @@ impl<S> Prepared<S> {
             .stream(self.located.stream)
             .tool_loop(self.located.tool_loop)
             .dialect(self.dialect.name())
-            .tokens(estimate_tokens(self.len, self.located.max_output_tokens));
+            .prompt_tokens(prompt_tokens(self.len));
+        if let Some(cap) = self.located.max_output_tokens {
+            request = request.max_output_tokens(cap);
+        }
         if let Some(task) = self.task() {
             request = request.task(task);
         }
@@ -461,12 +471,6 @@ impl<S> Prepared<S> {
 /// A rough count of the tokens of a prompt: four bytes each.
 fn prompt_tokens(len: usize) -> u64 {
     len as u64 / 4
-}
-
-/// A rough count of the tokens a request will cost: its prompt, and the answer up to the caller's
-/// own cap.
-fn estimate_tokens(len: usize, max_output: Option<u64>) -> u64 {
-    prompt_tokens(len).min(100_000) + max_output.unwrap_or(256).min(4_096)
 }
 
 #[cfg(test)]

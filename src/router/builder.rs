@@ -3,7 +3,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU8, AtomicU64},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64},
     },
 };
 
@@ -16,11 +16,13 @@ use super::{
     error::BuildError,
     group::{Group, Member},
     ledger::Ledger,
+    sessions::Sessions,
     target::{Credential, Pool, Target},
 };
 use crate::{
     classify::Classify,
     policy::{Adaptive, RoutingPolicy},
+    stats::Quality,
     tasks::ClassifyTask,
 };
 
@@ -30,6 +32,8 @@ const LONGEST_NAME: usize = 256;
 const MAX_BODY: usize = 32 * 1024 * 1024;
 /// Attempts that can be scored later.
 const LEDGER: usize = 16_384;
+/// Tasks per pool that are told apart.
+const TASKS: usize = 4_096;
 /// The pool of models that were declared without one.
 const UNNAMED: &str = "default";
 
@@ -166,7 +170,14 @@ impl Builder {
                 seed,
                 decisions: AtomicU64::new(0),
                 jitters: AtomicU64::new(0),
+                keys: RandomState::new(),
                 ledger: Ledger::new(self.ledger),
+                sessions: Sessions::new(),
+                upstreams: assembly
+                    .upstreams
+                    .iter()
+                    .map(|_| AtomicU32::new(0))
+                    .collect(),
                 counters: Counters::default(),
                 max_body: self.max_body,
             }),
@@ -184,6 +195,7 @@ struct Assembly {
     groups: Vec<Group>,
     group_keys: HashMap<String, usize>,
     credentials: Vec<Credential>,
+    upstreams: Vec<Option<String>>,
 }
 
 impl Assembly {
@@ -198,6 +210,12 @@ impl Assembly {
         if pool.targets.is_empty() {
             return Err(BuildError::new(format!("{what} has no target")));
         }
+        check_settings(&what, &pool)?;
+        let expected: Vec<_> = pool
+            .targets
+            .iter()
+            .map(|target| target.expected_quality)
+            .collect();
         let index = self.pools.len();
         let first = self.targets.len();
         for (rank, target) in pool.targets.iter().enumerate() {
@@ -225,6 +243,10 @@ impl Assembly {
             nobody_free: pool.nobody_free,
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,
+            cost_weight: pool.cost_weight,
+            objective: pool.objective,
+            preference: pool.preference,
+            quality: Mutex::new(Quality::new(&expected, TASKS, now)),
             derive_sessions: pool.derive_sessions,
         });
         Ok(())
@@ -253,6 +275,12 @@ impl Assembly {
             self.groups.push(Group::new(now));
             self.groups.len() - 1
         });
+        let provider = target.upstream.as_ref().map(super::target::Upstream::key);
+        let known = self.upstreams.iter().position(|known| *known == provider);
+        let provider = known.unwrap_or_else(|| {
+            self.upstreams.push(provider);
+            self.upstreams.len() - 1
+        });
         let mut slot = 0;
         if let Some(group) = self.groups.get_mut(group) {
             slot = group.members.len();
@@ -267,6 +295,12 @@ impl Assembly {
             group,
             slot,
             credential,
+            provider,
+            price: target.price,
+            objective: target.objective,
+            preference: target.preference,
+            weight: target.weight,
+            drained: AtomicBool::new(false),
         });
     }
 
@@ -316,6 +350,41 @@ impl Assembly {
         }
         Ok(names)
     }
+}
+
+/// Refuses numbers that mean nothing.
+fn check_settings(what: &str, pool: &Pool) -> Result<(), BuildError> {
+    let refuse = |what: String, must: &str| Err(BuildError::new(format!("{what} must be {must}")));
+    let at_least_0 = |value: f64| value.is_finite() && value >= 0.0;
+    if !at_least_0(pool.cost_weight) {
+        return refuse(format!("{what}: the cost weight"), "a number of at least 0");
+    }
+    if !pool.preference.is_none_or(at_least_0) {
+        return refuse(format!("{what}: the preference"), "a number of at least 0");
+    }
+    for target in &pool.targets {
+        let what = format!("{what}: target {:?}", target.label());
+        let score = |score: f64| (0.0..=1.0).contains(&score);
+        if !target.expected_quality.is_none_or(score) {
+            return refuse(
+                format!("{what}: the expected quality"),
+                "a number from 0 to 1",
+            );
+        }
+        if !target
+            .price
+            .is_none_or(|price| at_least_0(price.input) && at_least_0(price.output))
+        {
+            return refuse(format!("{what}: the price"), "two numbers of at least 0");
+        }
+        if !target.preference.is_none_or(at_least_0) {
+            return refuse(format!("{what}: the preference"), "a number of at least 0");
+        }
+        if !at_least_0(target.weight) {
+            return refuse(format!("{what}: the weight"), "a number of at least 0");
+        }
+    }
+    Ok(())
 }
 
 fn check_name(what: &str, name: &str) -> Result<(), BuildError> {

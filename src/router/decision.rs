@@ -15,6 +15,8 @@ pub enum Reason {
     },
     /// Nobody was free; this is the least bad.
     LeastBad,
+    /// It was idle for long: one of the few requests that keep what is known of it from growing old.
+    Canary,
     /// The pool is only observed, or off: the requested model serves.
     Observed,
 }
@@ -29,6 +31,8 @@ pub enum Obstacle {
     Strict,
     /// It does not speak the request's dialect.
     Dialect,
+    /// It was taken out by hand.
+    Drained,
     /// The provider said not before this time has passed.
     RateLimited(Duration),
     /// Its limit is expected to have no room before this time has passed.
@@ -54,6 +58,7 @@ impl fmt::Display for Obstacle {
         match self {
             Self::Excluded => f.write_str("excluded by the caller"),
             Self::Strict => f.write_str("not the requested model"),
+            Self::Drained => f.write_str("taken out by hand"),
             Self::Dialect => f.write_str("does not speak the request's dialect"),
             Self::RateLimited(time) => write!(f, "rate limited for {}", wait(time)),
             Self::NoRoom(time) => write!(f, "no room expected for {}", wait(time)),
@@ -72,6 +77,7 @@ impl fmt::Display for Reason {
             Self::Preferred => f.write_str("preferred"),
             Self::Instead { of, because } => write!(f, "{of}: {because}"),
             Self::LeastBad => f.write_str("nobody is free, least bad"),
+            Self::Canary => f.write_str("canary"),
             Self::Observed => f.write_str("observed only"),
         }
     }
@@ -93,6 +99,14 @@ pub struct Decision {
     pub reason: Option<Reason>,
     /// Where nobody is free: how long until the first is expected to be.
     pub retry_in: Option<Duration>,
+    /// The decision's number and the router's seed: the randomness is a function of the two.
+    pub number: u64,
+    /// See `number`.
+    pub seed: u64,
+    /// The share of 200 redraws of that randomness in which the same target came out, 0 to 1.
+    pub propensity: Option<f64>,
+    /// Decayed number of scores that were reported for the pool.
+    pub scores: f64,
 }
 
 impl Decision {
@@ -113,12 +127,40 @@ pub struct Weighed {
     pub target: Arc<str>,
     /// The model it serves.
     pub model: Arc<str>,
-    /// Probability that an attempt does not fail, 0 to 1.
-    pub health: f64,
-    /// Expected score of an answer, 0 to 1.
-    pub quality: f64,
+    /// The terms of its estimate; `None` where it was ruled out before.
+    pub terms: Option<Terms>,
     /// What the policy gave it; `None` where it was ruled out before.
     pub score: Option<f64>,
     /// What stands against it.
     pub obstacle: Option<Obstacle>,
+}
+
+/// The terms of an estimate.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Terms {
+    /// Expected score of an answer to this task, 0.02 to 0.98.
+    pub quality: f64,
+    /// Standard deviation with which it is sampled.
+    pub quality_sd: f64,
+    /// Expected score over all tasks.
+    pub level: f64,
+    /// How much easier the task is than the rest; negative for a harder one.
+    pub task_effect: f64,
+    /// How much the last minutes were better or worse than that.
+    pub drift: f64,
+    /// Decayed number of scores of this target on this task.
+    pub scores: f64,
+    /// Probability that the form of an answer is right, 0 to 1.
+    pub validity: f64,
+    /// Probability that an attempt does not fail, 0 to 1.
+    pub health: f64,
+    /// Probability that the answer comes within the objective, 0 to 1.
+    pub in_time: f64,
+    /// Expected cost, in dollars.
+    pub cost: f64,
+    /// How long it usually takes.
+    pub latency: Option<Duration>,
+    /// It was taken at its best, as a probe: what is held against it is old.
+    pub probe: bool,
 }

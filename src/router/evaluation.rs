@@ -9,36 +9,62 @@ use tokio::time::Instant;
 
 use super::{
     Inner, Name, NobodyFree, PickRequest, PoolEntry, TargetEntry, TargetId, Unavailable,
-    decision::{Decision, Obstacle, Reason, Weighed},
+    decision::{Obstacle, Reason},
     error::UnavailableKind,
-    group::Group,
+    group::{Group, Member},
+    ticket::Plan,
 };
 use crate::{
     policy::{Candidate, Rng, View},
-    stats::{Gate, Room},
+    stats::{Belief, Condition, Forecast, Gate, Room, TaskKey},
 };
+
+/// A chance to be healthy and in time below this is worth a probe, when one is due.
+const WORTH_A_PROBE: f64 = 0.9;
+/// The share of requests that may go to a target which was idle for long, and for how long.
+const CANARIES: f64 = 0.005;
+const IDLE: Duration = Duration::from_secs(20);
+/// Scores in a pool from which on its canaries fly.
+const SCORED: f64 = 1.0;
+/// What leaving a session's target costs, in expected score, beside the price of its cached tokens.
+const SWITCHING: f64 = 0.02;
+/// The share of a prompt's price that its cache saves.
+const CACHED: f64 = 0.5;
+/// Sets the randomness of sessions and canaries apart from that of the scores.
+const SESSIONS: u64 = 0x5E55_1055_0000_0001;
+const CHANCE: u64 = 0xC4A2_C40F_FEE5_0001;
 
 /// The state of the targets that may serve a request, at one moment.
 pub(super) struct Evaluation<'a> {
     pub(super) name: &'a Name,
-    pool: &'a PoolEntry,
-    inner: &'a Inner,
-    request: &'a PickRequest<'a>,
-    now: Instant,
-    candidates: SmallVec<[Candidate<'a>; 8]>,
-    standings: SmallVec<[Standing; 8]>,
-    scores: SmallVec<[f64; 8]>,
+    pub(super) pool: &'a PoolEntry,
+    pub(super) inner: &'a Inner,
+    pub(super) request: &'a PickRequest<'a>,
+    pub(super) now: Instant,
+    pub(super) number: u64,
+    pub(super) task: TaskKey,
+    pub(super) feedback: f64,
+    pub(super) candidates: SmallVec<[Candidate<'a>; 8]>,
+    pub(super) standings: SmallVec<[Standing; 8]>,
+    pub(super) scores: SmallVec<[f64; 8]>,
     sole: bool,
 }
 
-/// What stands against a candidate.
+/// What stands against a candidate, and what is known beyond what a policy sees.
 #[derive(Clone, Debug)]
-struct Standing {
-    target: TargetId,
+pub(super) struct Standing {
+    pub(super) target: TargetId,
     tier: u8,
-    obstacle: Option<Obstacle>,
+    pub(super) obstacle: Option<Obstacle>,
     /// When it is free, where the tier is [`WALLED`].
     free_in: Duration,
+    /// It is taken at its best: what is held against it is old, and the attempt will tell.
+    pub(super) probe: bool,
+    pub(super) belief: Belief,
+    idle: Duration,
+    /// How long the answer should take at most, where that is known.
+    due_in: Option<Forecast>,
+    bonus: f64,
 }
 
 /// Lower tiers are picked first, whatever the scores.
@@ -83,96 +109,35 @@ impl Inner {
         if eligible.is_empty() {
             return Err(UnavailableKind::NoCandidate.into());
         }
-        let sole = eligible.len() == 1;
         let mut evaluation = Evaluation {
             name,
             pool,
             inner: self,
             request,
             now,
+            number,
+            task: self.task_key(request),
+            feedback: 0.0,
             candidates: SmallVec::new(),
             standings: SmallVec::new(),
             scores: SmallVec::new(),
-            sole,
+            sole: eligible.len() == 1,
         };
-        let mut rng = Rng::new(self.seed, number);
-        for index in eligible {
+        let beliefs = evaluation.beliefs(&eligible);
+        let mut chance = Rng::new(self.seed ^ CHANCE, number);
+        for (index, belief) in eligible.into_iter().zip(beliefs) {
             if let Some(target) = self.targets.get(index as usize) {
-                evaluation.add(TargetId(index), target, &mut rng);
+                evaluation.add(TargetId(index), target, belief, &mut chance);
             }
         }
-        evaluation.score(rng);
+        evaluation.stick();
+        evaluation.score();
         Ok(evaluation)
-    }
-
-    /// The same, told in full.
-    pub(super) fn explain(
-        &self,
-        request: &PickRequest<'_>,
-        number: u64,
-        now: Instant,
-    ) -> Result<Decision, Unavailable> {
-        let name = self.name(request.model)?;
-        let evaluation = match self.evaluate(request, name, number, now) {
-            Ok(evaluation) => Some(evaluation),
-            Err(error) if error.is_no_candidate() => None,
-            Err(error) => return Err(error),
-        };
-        let pool = self.pool(name)?;
-        let choice = evaluation.as_ref().map(Evaluation::choose);
-        let chosen = choice
-            .as_ref()
-            .and_then(|choice| choice.as_ref().ok())
-            .cloned();
-        let retry_in = choice
-            .and_then(Result::err)
-            .and_then(|error| error.retry_in());
-        let picked = evaluation.as_ref().zip(chosen.as_ref());
-        let picked = picked.and_then(|(evaluation, (chosen, _))| evaluation.target(*chosen));
-        let first_reachable = self
-            .reachable(name, pool)
-            .next()
-            .map_or(0, |(index, _)| index);
-        let candidates = pool.targets.clone().filter_map(|index| {
-            let target = self.targets.get(index)?;
-            let at = evaluation.as_ref().and_then(|evaluation| {
-                evaluation
-                    .standings
-                    .iter()
-                    .position(|one| one.target.0 as usize == index)
-            });
-            let seen = evaluation.as_ref().zip(at);
-            let candidate = seen.and_then(|(evaluation, at)| evaluation.candidates.get(at));
-            let standing = seen.and_then(|(evaluation, at)| evaluation.standings.get(at));
-            let excluded = if index < first_reachable {
-                Some(Obstacle::Excluded)
-            } else {
-                self.excluded(target, name, request)
-            };
-            let group = self.group(target.group);
-            let member = group.members.get(target.slot)?;
-            Some(Weighed {
-                target: target.name.clone(),
-                model: target.model.clone(),
-                health: candidate.map_or_else(|| member.health.estimate(now), |c| c.health),
-                quality: candidate.map_or_else(|| member.quality.estimate(now).0, |c| c.quality),
-                score: seen.and_then(|(evaluation, at)| evaluation.scores.get(at).copied()),
-                obstacle: excluded.or_else(|| standing.and_then(|one| one.obstacle.clone())),
-            })
-        });
-        Ok(Decision {
-            pool: pool.name.clone(),
-            policy: pool.policy.name(),
-            candidates: candidates.collect(),
-            chosen: picked.map(|id| id.0 as usize - pool.targets.start),
-            reason: chosen.map(|(_, reason)| reason),
-            retry_in,
-        })
     }
 
     /// The targets that the requested name reaches: all of the pool for its own name, else the
     /// named model and those declared after it.
-    fn reachable<'a>(
+    pub(super) fn reachable<'a>(
         &'a self,
         name: &Name,
         pool: &'a PoolEntry,
@@ -189,7 +154,7 @@ impl Inner {
     }
 
     /// What rules a target out whatever its state.
-    fn excluded(
+    pub(super) fn excluded(
         &self,
         target: &TargetEntry,
         name: &Name,
@@ -202,6 +167,9 @@ impl Inner {
         if request.strict && !name.alias && *target.model != *request.model {
             return Some(Obstacle::Strict);
         }
+        if target.is_drained() {
+            return Some(Obstacle::Drained);
+        }
         let upstream = target.upstream.as_deref();
         match (request.dialect, upstream) {
             (Some(dialect), Some(upstream)) if !upstream.speaks(dialect) => Some(Obstacle::Dialect),
@@ -211,52 +179,77 @@ impl Inner {
 }
 
 impl<'a> Evaluation<'a> {
-    fn add(&mut self, id: TargetId, target: &'a TargetEntry, rng: &mut Rng) {
+    /// Reads what is believed of the quality of each target on this task.
+    fn beliefs(&mut self, eligible: &[u32]) -> SmallVec<[Belief; 8]> {
+        let quality = self.pool.quality();
+        self.feedback = quality.feedback(self.now);
+        let reader = quality.read(self.task, self.now);
+        let first = self.pool.targets.start;
+        eligible
+            .iter()
+            .map(|index| reader.belief((*index as usize).saturating_sub(first)))
+            .collect()
+    }
+
+    fn add(&mut self, id: TargetId, target: &'a TargetEntry, belief: Belief, chance: &mut Rng) {
         let (request, now) = (self.request, self.now);
-        let group = self.inner.group(target.group);
-        let Some(member) = group.members.get(target.slot) else {
+        let broken = self.inner.broken_around(target);
+        let mut group = self.inner.group(target.group);
+        let Some(room) = group.room(target.slot, request, now) else {
+            return;
+        };
+        let Some(member) = group.members.get_mut(target.slot) else {
             return;
         };
         let tried = request.tried.contains(&id);
-        let (quality, quality_mass) = member.quality.estimate(now);
+        let condition = member.condition(broken, now);
+        let due_in = forecast(member, request);
+        let objective = target.objective.or(self.pool.objective);
+        let left = objective.map(|objective| objective.saturating_sub(request.elapsed));
+        let in_time = match (left, &due_in) {
+            (Some(left), Some(forecast)) => forecast.within(left),
+            _ => 1.0,
+        };
+        let at_best = condition.at_best * condition.usually_in_time;
+        let probe =
+            condition.probe_due && condition.health * in_time < WORTH_A_PROBE * at_best && !tried;
+        let (health, in_time) = if probe {
+            (condition.at_best, condition.usually_in_time)
+        } else {
+            (condition.health, in_time)
+        };
+        let cap = request.max_output_tokens;
+        let cost = target.price.map_or(0.0, |price| {
+            price.of(request.prompt_tokens as f64, member.pace.length(cap))
+        });
+        let latency = if request.stream {
+            member.first_content.typical()
+        } else {
+            member.pace.typical()
+        };
         let candidate = Candidate {
-            target: &target.name,
-            model: &target.model,
-            rank: target.rank,
-            health: member.health.estimate(now),
-            quality,
-            quality_mass,
+            health,
+            health_mass: condition.mass,
+            quality: belief.quality,
+            quality_sd: belief.sd,
+            quality_mass: belief.cell_mass,
+            validity: belief.validity,
+            in_time,
+            latency,
+            cost,
+            preference: target.preference.or(self
+                .pool
+                .preference
+                .map(|per_rank| per_rank * target.rank as f64)),
+            weight: target.weight,
             in_flight: member.in_flight,
             tried,
+            ..Candidate::new(&target.name, &target.model, target.rank)
         };
-        let room = group.capacity.room(request.tokens as f64, now);
-        let gate = member.health.gate(now);
+        let idle = now.saturating_duration_since(member.picked);
         drop(group);
 
-        let out = target
-            .credential
-            .and_then(|index| self.inner.credentials.get(index))
-            .and_then(|credential| credential.out_for(self.inner.epoch, now));
-        let until = |at: Instant| at.saturating_duration_since(now);
-        let (tier, obstacle, free_in) = match room {
-            Room::Told(at) => (WALLED, Some(Obstacle::RateLimited(until(at))), until(at)),
-            Room::Expected(at) if !self.sole => {
-                (WALLED, Some(Obstacle::NoRoom(until(at))), until(at))
-            }
-            _ if self.sole => (FREE, None, Duration::ZERO),
-            _ => match (out, gate) {
-                (Some(out), _) => (BROKEN, Some(Obstacle::Unauthorized(out)), Duration::ZERO),
-                (None, Gate::Open(at)) => {
-                    (BROKEN, Some(Obstacle::Broken(until(at))), Duration::ZERO)
-                }
-                (None, _) => match room {
-                    Room::Ramp(share) if rng.next_f64() >= share => {
-                        (RETURNING, Some(Obstacle::Returning), Duration::ZERO)
-                    }
-                    _ => (FREE, None, Duration::ZERO),
-                },
-            },
-        };
+        let (tier, obstacle, free_in) = self.tier(target, room, &condition, chance);
         let tier = if tried && tier < WALLED {
             after_trying(tier)
         } else {
@@ -269,40 +262,119 @@ impl<'a> Evaluation<'a> {
             tier,
             obstacle,
             free_in,
+            probe,
+            belief,
+            idle,
+            due_in,
+            bonus: 0.0,
         });
     }
 
+    /// Says whether a target may serve now, and if not, why and until when.
+    fn tier(
+        &self,
+        target: &TargetEntry,
+        room: Room,
+        condition: &Condition,
+        chance: &mut Rng,
+    ) -> (u8, Option<Obstacle>, Duration) {
+        let now = self.now;
+        let until = |at: Instant| at.saturating_duration_since(now);
+        let out = target
+            .credential
+            .and_then(|index| self.inner.credentials.get(index))
+            .and_then(|credential| credential.out_for(self.inner.epoch, now));
+        match room {
+            Room::Told(at) => (WALLED, Some(Obstacle::RateLimited(until(at))), until(at)),
+            Room::Expected(at) if !self.sole => {
+                (WALLED, Some(Obstacle::NoRoom(until(at))), until(at))
+            }
+            _ if self.sole => (FREE, None, Duration::ZERO),
+            _ => match (out, condition.gate) {
+                (Some(out), _) => (BROKEN, Some(Obstacle::Unauthorized(out)), Duration::ZERO),
+                (None, Gate::Open(at)) => {
+                    (BROKEN, Some(Obstacle::Broken(until(at))), Duration::ZERO)
+                }
+                (None, _) => match room {
+                    Room::Ramp(share) if chance.next_f64() >= share => {
+                        (RETURNING, Some(Obstacle::Returning), Duration::ZERO)
+                    }
+                    _ => (FREE, None, Duration::ZERO),
+                },
+            },
+        }
+    }
+
+    /// Weighs what leaving a session's target costs: its cache, and the sense of a tool loop.
+    fn stick(&mut self) {
+        let Some(key) = self.request.session_key else {
+            return;
+        };
+        let Some(target) = self.inner.sessions.find(key) else {
+            return;
+        };
+        let at = self.standings.iter().position(|one| one.target.0 == target);
+        let Some(standing) = at.and_then(|at| self.standings.get_mut(at)) else {
+            return;
+        };
+        let entry = self.inner.targets.get(target as usize);
+        let price = entry.and_then(|entry| entry.price).unwrap_or_default();
+        let cached = CACHED * price.of(self.request.prompt_tokens as f64, 0.0);
+        standing.bonus = if self.request.tool_loop {
+            f64::INFINITY
+        } else {
+            SWITCHING + self.pool.cost_weight * cached
+        };
+    }
+
     /// Asks the policy. Its panic is its own: the declared order then decides.
-    fn score(&mut self, rng: Rng) {
-        self.scores.resize(self.candidates.len(), 0.0);
+    fn score(&mut self) {
+        let mut scores: SmallVec<[f64; 8]> = SmallVec::from_elem(0.0, self.candidates.len());
+        // A session's choice is the same on every instance, whatever their seeds.
+        let rng = match self.request.session_key {
+            Some(key) => Rng::new(SESSIONS, key),
+            None => Rng::new(self.inner.seed, self.number),
+        };
+        self.score_with(rng, &mut scores);
+        self.scores = scores;
+    }
+
+    pub(super) fn score_with(&self, rng: Rng, scores: &mut [f64]) {
         let view = View {
-            candidates: &self.candidates,
             task: self.request.task,
             session: self.request.session,
             risk_averse: self.request.risk_averse,
             attempts: self.request.attempts,
-            now: self.now,
-            rng,
+            scores: self.feedback,
+            cost_weight: self.pool.cost_weight,
+            ..View::new(&self.candidates, rng, self.now)
         };
-        let scores = &mut self.scores;
         let policy = &self.pool.policy;
         if catch_unwind(AssertUnwindSafe(|| policy.score(&view, scores))).is_err() {
             self.inner.counters.policy_panicked();
-            for (score, candidate) in self.scores.iter_mut().zip(&self.candidates) {
+            for (score, candidate) in scores.iter_mut().zip(&self.candidates) {
                 *score = -(candidate.rank as f64);
             }
+        }
+        for (score, standing) in scores.iter_mut().zip(&self.standings) {
+            *score += standing.bonus;
         }
     }
 
     /// Returns the best candidate that is free, and why it is that one.
     pub(super) fn choose(&self) -> Result<(usize, Reason), Unavailable> {
-        let best = self.best().ok_or(UnavailableKind::NoCandidate)?;
+        let best = self
+            .best(&self.scores)
+            .ok_or(UnavailableKind::NoCandidate)?;
         let walled = self
             .standings
             .get(best)
             .is_none_or(|standing| standing.tier == WALLED);
         if !walled {
-            return Ok((best, self.reason(best)));
+            return Ok(match self.canary(best) {
+                Some(canary) => (canary, Reason::Canary),
+                None => (best, self.reason(best)),
+            });
         }
         let least_bad = self
             .least_bad()
@@ -316,9 +388,25 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// What an attempt on a candidate is begun with.
+    pub(super) fn plan(&self, index: usize) -> Plan {
+        let standing = self.standings.get(index);
+        let forecast = standing.and_then(|standing| standing.due_in.as_ref());
+        Plan {
+            task: self.task,
+            probe: standing.is_some_and(|standing| standing.probe),
+            late: forecast.map(Forecast::late),
+            outlying: forecast.map(Forecast::outlying),
+            objective: standing
+                .and_then(|standing| self.inner.targets.get(standing.target.0 as usize))
+                .and_then(|target| target.objective)
+                .or(self.pool.objective),
+        }
+    }
+
     pub(super) fn next(&self) -> Next {
         let tier = self
-            .best()
+            .best(&self.scores)
             .and_then(|best| self.standings.get(best))
             .map(|best| best.tier);
         match tier {
@@ -339,31 +427,32 @@ impl<'a> Evaluation<'a> {
         self.standings.get(index).map(|standing| standing.target)
     }
 
-    /// Looks again, now that the group is locked: somebody else may have taken the last room.
-    pub(super) fn still_fits(&self, index: usize, group: &Group, now: Instant) -> bool {
-        let tier = self
-            .standings
-            .get(index)
-            .map_or(FREE, |standing| standing.tier);
-        let planned = tier == WALLED;
-        let slot = self
-            .target(index)
-            .and_then(|id| self.inner.targets.get(id.0 as usize));
-        let member = slot.and_then(|target| group.members.get(target.slot));
-        let broken = member.is_some_and(|member| matches!(member.health.gate(now), Gate::Open(_)));
-        if broken && tier < BROKEN && !self.sole {
+    /// Looks again, now that the group is locked: somebody else may have taken the last room, or
+    /// the place of the probe.
+    pub(super) fn still_fits(&self, index: usize, group: &mut Group, now: Instant) -> bool {
+        let Some(standing) = self.standings.get(index) else {
             return false;
+        };
+        let target = self.inner.targets.get(standing.target.0 as usize);
+        let member = target.and_then(|target| group.members.get_mut(target.slot));
+        if let Some(member) = member.filter(|_| !self.sole) {
+            let condition = member.health.condition(false, now);
+            let broken = matches!(condition.gate, Gate::Open(_)) && standing.tier < BROKEN;
+            if broken || (standing.probe && !condition.probe_due) {
+                return false;
+            }
         }
-        match group.capacity.room(self.request.tokens as f64, now) {
-            Room::Told(_) => false,
-            Room::Expected(_) => self.sole || planned,
-            _ => true,
+        let room = target.and_then(|target| group.room(target.slot, self.request, now));
+        match room {
+            None | Some(Room::Told(_)) => false,
+            Some(Room::Expected(_)) => self.sole || standing.tier == WALLED,
+            Some(_) => true,
         }
     }
 
-    fn best(&self) -> Option<usize> {
+    pub(super) fn best(&self, scores: &[f64]) -> Option<usize> {
         let mut best: Option<(usize, u8, f64)> = None;
-        for (index, (standing, score)) in self.standings.iter().zip(&self.scores).enumerate() {
+        for (index, (standing, score)) in self.standings.iter().zip(scores).enumerate() {
             let score = if score.is_nan() {
                 f64::NEG_INFINITY
             } else {
@@ -377,6 +466,28 @@ impl<'a> Evaluation<'a> {
             }
         }
         best.map(|(index, ..)| index)
+    }
+
+    /// The free target that was idle longest, for the few requests that keep what is known of such
+    /// targets from growing old.
+    fn canary(&self, best: usize) -> Option<usize> {
+        let request = self.request;
+        let barred = request.risk_averse
+            || request.session_key.is_some()
+            || request.session.is_some()
+            || request.tool_loop
+            || request.attempts > 0
+            || self.sole
+            || self.feedback < SCORED
+            || !self.pool.policy.explores();
+        if barred || Rng::new(!self.inner.seed ^ CHANCE, self.number).next_f64() >= CANARIES {
+            return None;
+        }
+        let idle = self.standings.iter().enumerate().filter(|(index, one)| {
+            *index != best && one.tier == FREE && !one.probe && one.idle > IDLE
+        });
+        idle.max_by_key(|(_, standing)| standing.idle)
+            .map(|(index, _)| index)
     }
 
     /// The one that is free first by our own estimate; never one that the provider told us to
@@ -416,6 +527,15 @@ impl<'a> Evaluation<'a> {
             of: Arc::clone(&preferred.name),
             because,
         }
+    }
+}
+
+/// How long the answer to a request will take: to the first content of a stream, else to the end.
+fn forecast(member: &Member, request: &PickRequest<'_>) -> Option<Forecast> {
+    if request.stream {
+        member.first_content.forecast()
+    } else {
+        member.pace.forecast(request.max_output_tokens)
     }
 }
 

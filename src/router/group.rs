@@ -1,9 +1,15 @@
 use tokio::time::Instant;
 
+use super::PickRequest;
 use crate::{
     classify::Class,
-    stats::{Capacity, Health, LogLatency, Quality},
+    stats::{Capacity, Condition, Health, LogLatency, Pace, Room},
 };
+
+/// No more tokens than these are reserved for an answer, or for a prompt: a guess that is far too
+/// high would wait for room that is never needed.
+const MOST_RESERVED: u64 = 4_096;
+const MOST_PROMPT: u64 = 100_000;
 
 /// The targets that share a provider's limit, under one lock: a decision takes it once per group,
 /// and a pick and a settlement touch one group each.
@@ -18,8 +24,10 @@ pub(super) struct Group {
 pub(super) struct Member {
     pub(super) health: Health,
     pub(super) first_content: LogLatency,
-    pub(super) total: LogLatency,
-    pub(super) quality: Quality,
+    pub(super) pace: Pace,
+    pub(super) picked: Instant,
+    /// Whether its upstream counts it as broken.
+    pub(super) broken: bool,
     pub(super) in_flight: u32,
     pub(super) picks: u64,
     pub(super) settled: [u64; Class::ALL.len()],
@@ -35,15 +43,43 @@ impl Group {
             members: Vec::new(),
         }
     }
+
+    /// Says whether there is room for a request to one of its targets.
+    pub(super) fn room(
+        &self,
+        slot: usize,
+        request: &PickRequest<'_>,
+        now: Instant,
+    ) -> Option<Room> {
+        let tokens = self.members.get(slot)?.tokens(request);
+        Some(self.capacity.room(tokens, now))
+    }
 }
 
 impl Member {
+    /// Estimates the tokens that a request will take from the provider's limit: its prompt, and the
+    /// answer up to the caller's own cap, else what answers usually have.
+    pub(super) fn tokens(&self, request: &PickRequest<'_>) -> f64 {
+        let answer = match request.max_output_tokens {
+            Some(cap) => cap.min(MOST_RESERVED) as f64,
+            None => self.pace.length(None),
+        };
+        request.prompt_tokens.min(MOST_PROMPT) as f64 + answer
+    }
+
+    /// Says how it is, where `broken` targets of its upstream are.
+    pub(super) fn condition(&mut self, broken: u32, now: Instant) -> Condition {
+        let suspect = broken > u32::from(self.broken);
+        self.health.condition(suspect, now)
+    }
+
     pub(super) fn new(now: Instant) -> Self {
         Self {
             health: Health::new(now),
             first_content: LogLatency::new(now),
-            total: LogLatency::new(now),
-            quality: Quality::new(now),
+            pace: Pace::new(now),
+            picked: now,
+            broken: false,
             in_flight: 0,
             picks: 0,
             settled: [0; Class::ALL.len()],

@@ -5,9 +5,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use tokio::time::Instant;
-
 use super::error::{OutOfRange, ReportError, ReportErrorKind};
+use crate::stats::{Recorded, TaskKey};
 
 /// Names one attempt, for a later score. Cannot be guessed from other ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,15 +89,23 @@ pub(super) struct Ledger {
 struct Entry {
     sequence: u64,
     target: u32,
-    scored: Option<(f64, Instant)>,
+    task: TaskKey,
+    scored: Option<(f64, Recorded)>,
+    form: Option<bool>,
+}
+
+/// Where a score goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Scored {
+    pub(super) target: u32,
+    pub(super) task: TaskKey,
 }
 
 /// What a score changes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Change {
-    Nothing,
     First,
-    Correction { old: f64, then: Instant },
+    Correction { difference: f64, recorded: Recorded },
 }
 
 impl Ledger {
@@ -109,14 +116,16 @@ impl Ledger {
         }
     }
 
-    pub(super) fn open(&self, sequence: u64, target: u32) -> OutcomeId {
+    pub(super) fn open(&self, sequence: u64, target: u32, task: TaskKey) -> OutcomeId {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let at = slot(sequence, slots.len());
         if let Some(slot) = slots.get_mut(at) {
             *slot = Some(Entry {
                 sequence,
                 target,
+                task,
                 scored: None,
+                form: None,
             });
         }
         OutcomeId {
@@ -125,13 +134,43 @@ impl Ledger {
         }
     }
 
-    /// Notes a score; returns the target and what it changes.
+    /// Notes a score. `record` takes in what it changes and returns where that went; it is not
+    /// asked where nothing does.
     pub(super) fn score(
         &self,
         id: OutcomeId,
         score: Score,
-        now: Instant,
-    ) -> Result<(u32, Change), ReportError> {
+        record: impl FnOnce(Scored, Change) -> Recorded,
+    ) -> Result<(), ReportError> {
+        self.with(id, |entry| {
+            let change = match entry.scored {
+                Some((old, _)) if old == score.value() => return,
+                Some((old, recorded)) => Change::Correction {
+                    difference: score.value() - old,
+                    recorded,
+                },
+                None => Change::First,
+            };
+            entry.scored = Some((score.value(), record(entry.place(), change)));
+        })
+    }
+
+    /// Notes a check of form; the first one counts.
+    pub(super) fn form(
+        &self,
+        id: OutcomeId,
+        valid: bool,
+        record: impl FnOnce(Scored),
+    ) -> Result<(), ReportError> {
+        self.with(id, |entry| {
+            if entry.form.is_none() {
+                entry.form = Some(valid);
+                record(entry.place());
+            }
+        })
+    }
+
+    fn with(&self, id: OutcomeId, f: impl FnOnce(&mut Entry)) -> Result<(), ReportError> {
         if self.keys.hash_one(id.sequence) != id.tag {
             return Err(ReportError {
                 kind: ReportErrorKind::Foreign,
@@ -146,15 +185,17 @@ impl Ledger {
             .ok_or(ReportError {
                 kind: ReportErrorKind::Forgotten,
             })?;
-        let change = match entry.scored {
-            Some((old, _)) if old == score.value() => Change::Nothing,
-            Some((old, then)) => Change::Correction { old, then },
-            None => Change::First,
-        };
-        // A correction counts with the weight of the first report, so its time stays.
-        let then = entry.scored.map_or(now, |(_, then)| then);
-        entry.scored = Some((score.value(), then));
-        Ok((entry.target, change))
+        f(entry);
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn place(&self) -> Scored {
+        Scored {
+            target: self.target,
+            task: self.task,
+        }
     }
 }
 
@@ -166,47 +207,58 @@ fn slot(sequence: u64, slots: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn scored(ledger: &Ledger, id: OutcomeId, score: Score) -> Option<Change> {
+        let mut seen = None;
+        let record = |place: Scored, change| {
+            assert_eq!(place.target, 7);
+            seen = Some(change);
+            Recorded::default()
+        };
+        ledger.score(id, score, record).unwrap();
+        seen
+    }
+
     #[test]
     fn twice_is_once_and_later_replaces_earlier() {
-        let (ledger, now) = (Ledger::new(8), Instant::now());
-        let id = ledger.open(3, 7);
+        let ledger = Ledger::new(8);
+        let id = ledger.open(3, 7, TaskKey::OTHER);
         let half = Score::new(0.5).unwrap();
-        assert_eq!(ledger.score(id, half, now), Ok((7, Change::First)));
-        assert_eq!(ledger.score(id, half, now), Ok((7, Change::Nothing)));
-        assert_eq!(
-            ledger.score(id, Score::BEST, now),
-            Ok((
-                7,
-                Change::Correction {
-                    old: 0.5,
-                    then: now
-                }
-            ))
-        );
+        assert_eq!(scored(&ledger, id, half), Some(Change::First));
+        assert_eq!(scored(&ledger, id, half), None);
+        let correction = Change::Correction {
+            difference: 0.5,
+            recorded: Recorded::default(),
+        };
+        assert_eq!(scored(&ledger, id, Score::BEST), Some(correction));
+    }
+
+    #[test]
+    fn only_the_first_check_of_form_counts() {
+        let ledger = Ledger::new(8);
+        let id = ledger.open(0, 1, TaskKey::OTHER);
+        let mut count = 0;
+        for valid in [true, false, true] {
+            ledger.form(id, valid, |_| count += 1).unwrap();
+        }
+        assert_eq!(count, 1);
     }
 
     #[test]
     fn foreign_and_forgotten_ids_are_refused_with_a_reason() {
-        let (ledger, now) = (Ledger::new(4), Instant::now());
-        let id = ledger.open(0, 0);
-        assert!(
-            Ledger::new(4)
-                .score(id, Score::BEST, now)
-                .unwrap_err()
-                .is_foreign()
-        );
-        ledger.open(4, 0);
-        assert!(
-            ledger
-                .score(id, Score::BEST, now)
-                .unwrap_err()
-                .is_forgotten()
-        );
+        let ledger = Ledger::new(4);
+        let id = ledger.open(0, 0, TaskKey::OTHER);
+        let refused = |ledger: &Ledger| {
+            let record = |_: Scored, _: Change| unreachable!("refused");
+            ledger.score(id, Score::BEST, record).unwrap_err()
+        };
+        assert!(refused(&Ledger::new(4)).is_foreign());
+        ledger.open(4, 0, TaskKey::OTHER);
+        assert!(refused(&ledger).is_forgotten());
     }
 
     #[test]
     fn ids_survive_text_and_junk_is_refused() {
-        let id = Ledger::new(1).open(77, 0);
+        let id = Ledger::new(1).open(77, 0, TaskKey::OTHER);
         assert_eq!(id.to_string().parse::<OutcomeId>().unwrap(), id);
         for junk in [
             "",

@@ -20,10 +20,12 @@ mod credential;
 mod decision;
 mod error;
 mod evaluation;
+mod explain;
 mod group;
 mod ledger;
 mod request;
 mod routed;
+mod sessions;
 mod snapshot;
 mod target;
 mod ticket;
@@ -31,10 +33,11 @@ mod ticket;
 use std::{
     collections::HashMap,
     fmt,
+    hash::{BuildHasher, RandomState},
     ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -45,13 +48,13 @@ pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},
     counters::{Counts, Passed},
-    decision::{Decision, Obstacle, Reason, Weighed},
+    decision::{Decision, Obstacle, Reason, Terms, Weighed},
     error::{BuildError, OutOfRange, ReportError, Unavailable},
     ledger::{OutcomeId, Score},
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
-    target::{Credential, Mode, NobodyFree, Pool, Target, Upstream},
+    target::{Credential, Mode, NobodyFree, Pool, Price, Target, Upstream},
     ticket::{Outcome, Ticket},
 };
 pub(crate) use self::{counters::Counters, evaluation::Next};
@@ -60,9 +63,16 @@ use self::{
     error::UnavailableKind,
     evaluation::Evaluation,
     group::Group,
-    ledger::{Change, Ledger},
+    ledger::{Change, Ledger, Scored},
+    sessions::Sessions,
+    ticket::Plan,
 };
-use crate::{classify::Classify, policy::RoutingPolicy, tasks::ClassifyTask};
+use crate::{
+    classify::Classify,
+    policy::RoutingPolicy,
+    stats::{Quality, Recorded, TaskKey},
+    tasks::ClassifyTask,
+};
 
 /// How long routing waits for a target to become free, unless the caller says otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -89,7 +99,12 @@ struct Inner {
     seed: u64,
     decisions: AtomicU64,
     jitters: AtomicU64,
+    /// Hashes the names of tasks.
+    keys: RandomState,
     ledger: Ledger,
+    sessions: Sessions,
+    /// How many targets of each upstream are broken.
+    upstreams: Vec<AtomicU32>,
     counters: Counters,
     max_body: usize,
 }
@@ -105,6 +120,10 @@ struct PoolEntry {
     upgrade: bool,
     hold_back: bool,
     derive_sessions: bool,
+    cost_weight: f64,
+    objective: Option<Duration>,
+    preference: Option<f64>,
+    quality: Mutex<Quality>,
 }
 
 #[derive(Debug)]
@@ -117,6 +136,13 @@ struct TargetEntry {
     group: usize,
     slot: usize,
     credential: Option<usize>,
+    /// Which upstream it belongs to: targets of one share suspicion.
+    provider: usize,
+    price: Option<Price>,
+    objective: Option<Duration>,
+    preference: Option<f64>,
+    weight: f64,
+    drained: AtomicBool,
 }
 
 /// What a requested model means.
@@ -160,7 +186,7 @@ impl OutcomeRouter {
         for _ in 0..RACES {
             let evaluation = self.inner.evaluate(request, name, number, now)?;
             let (chosen, reason) = evaluation.choose()?;
-            if let Some(ticket) = self.open(request, &evaluation, chosen, reason, number, now) {
+            if let Some(ticket) = self.open(&evaluation, chosen, reason) {
                 return Ok(ticket);
             }
         }
@@ -185,23 +211,55 @@ impl OutcomeRouter {
     ///
     /// If this router did not issue the id, or has forgotten it.
     pub fn report_at(&self, id: OutcomeId, score: Score, now: Instant) -> Result<(), ReportError> {
-        let (target, change) = self.inner.ledger.score(id, score, now)?;
-        let Some(target) = self.inner.targets.get(target as usize) else {
-            return Ok(());
-        };
-        let mut group = self.inner.group(target.group);
-        let Some(member) = group.members.get_mut(target.slot) else {
-            return Ok(());
-        };
-        match change {
-            Change::Nothing => return Ok(()),
-            Change::First => member.quality.record(score.value(), now),
-            Change::Correction { old, then } => {
-                member.quality.correct(old, score.value(), then, now);
+        self.inner.ledger.score(id, score, |place, change| {
+            self.inner.counters.reported();
+            self.inner.score(place, score, change, now)
+        })
+    }
+
+    /// Takes in whether the form of an answer was right: valid JSON, not empty. That is no quality,
+    /// and never counts as feedback; it feeds a rate of its own, by target and task. The first
+    /// check of an answer counts.
+    ///
+    /// # Errors
+    ///
+    /// If this router did not issue the id, or has forgotten it.
+    pub fn report_form_at(
+        &self,
+        id: OutcomeId,
+        valid: bool,
+        now: Instant,
+    ) -> Result<(), ReportError> {
+        self.inner.ledger.form(id, valid, |place| {
+            if let Some((pool, slot)) = self.inner.in_pool(place.target) {
+                pool.quality().record_form(slot, place.task, valid, now);
             }
+        })
+    }
+
+    /// Takes in whether the form of an answer was right, now; see
+    /// [`report_form_at`](Self::report_form_at).
+    ///
+    /// # Errors
+    ///
+    /// As [`report_form_at`](Self::report_form_at).
+    pub fn report_form(&self, id: OutcomeId, valid: bool) -> Result<(), ReportError> {
+        self.report_form_at(id, valid, self.now())
+    }
+
+    /// Takes a target out by hand, or puts it back. Attempts that are open go on. Returns whether
+    /// there is a target of this name in a pool of this name.
+    #[must_use = "it is false where there is no such target"]
+    pub fn set_drained(&self, pool: &str, target: &str, drained: bool) -> bool {
+        let pool = self.inner.pools.iter().find(|entry| *entry.name == *pool);
+        let entry = pool.and_then(|pool| {
+            let targets = self.inner.targets.get(pool.targets.clone())?;
+            targets.iter().find(|entry| *entry.name == *target)
+        });
+        if let Some(entry) = entry {
+            entry.drained.store(drained, Ordering::Relaxed);
         }
-        self.inner.counters.reported();
-        Ok(())
+        entry.is_some()
     }
 
     /// Takes in a score now; see [`report_at`](Self::report_at).
@@ -351,31 +409,38 @@ impl OutcomeRouter {
             .ok()
             .and_then(|decision| decision.target().map(Arc::from));
         let reason = Reason::Observed;
+        let plan = Plan {
+            task: self.inner.task_key(request),
+            ..Plan::default()
+        };
         let ticket = self
-            .ticket(request, name, target, reason, number, now, |_| true)
+            .ticket(request, name, target, reason, number, now, plan, |_| true)
             .ok_or(UnavailableKind::NoCandidate)?;
         Ok(ticket.observing(observed))
     }
 
-    fn open(
-        &self,
-        request: &PickRequest<'_>,
-        evaluation: &Evaluation<'_>,
-        chosen: usize,
-        reason: Reason,
-        number: u64,
-        now: Instant,
-    ) -> Option<Ticket> {
+    fn open(&self, evaluation: &Evaluation<'_>, chosen: usize, reason: Reason) -> Option<Ticket> {
         let target = evaluation.target(chosen)?;
-        self.ticket(
+        let (request, now) = (evaluation.request, evaluation.now);
+        let plan = evaluation.plan(chosen);
+        let told = request.explain.then(|| reason.clone());
+        let ticket = self.ticket(
             request,
             evaluation.name,
             target,
             reason,
-            number,
+            evaluation.number,
             now,
+            plan,
             |group| evaluation.still_fits(chosen, group, now),
-        )
+        )?;
+        if let Some(key) = request.session_key {
+            self.inner.sessions.remember(key, target.0);
+        }
+        Some(match told {
+            Some(reason) => ticket.explained(evaluation.told(Some((chosen, reason)))),
+            None => ticket,
+        })
     }
 
     /// Books an attempt under the group's lock, if `admit` says so.
@@ -391,15 +456,16 @@ impl OutcomeRouter {
         reason: Reason,
         number: u64,
         now: Instant,
-        admit: impl FnOnce(&Group) -> bool,
+        plan: Plan,
+        admit: impl FnOnce(&mut Group) -> bool,
     ) -> Option<Ticket> {
         let target = self.inner.targets.get(id.0 as usize)?;
         let booking = {
             let mut group = self.inner.group(target.group);
-            if !admit(&group) {
+            if !admit(&mut group) {
                 return None;
             }
-            ticket::Booking::new(&mut group, target.slot, request, now)?
+            ticket::Booking::new(&mut group, target.slot, request, plan, now)?
         };
         if let Some(credential) = target
             .credential
@@ -413,7 +479,7 @@ impl OutcomeRouter {
             target: id,
             reason,
             attempt: request.attempts.saturating_add(1),
-            id: self.inner.ledger.open(number, id.0),
+            id: self.inner.ledger.open(number, id.0, plan.task),
             observed: None,
         };
         Some(Ticket::new(routed, booking))
@@ -446,6 +512,11 @@ pub(crate) struct PoolRules {
 }
 
 impl PoolEntry {
+    /// Locks what is known of the quality of the pool's targets; see [`Inner::group`].
+    fn quality(&self) -> MutexGuard<'_, Quality> {
+        self.quality.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn mode(&self) -> Mode {
         match self.mode.load(Ordering::Relaxed) {
             0 => Mode::Route,
@@ -463,7 +534,67 @@ fn mode_to_u8(mode: Mode) -> u8 {
     }
 }
 
+impl TargetEntry {
+    fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Relaxed)
+    }
+}
+
 impl Inner {
+    /// Names the cell that a request belongs to: its task, by tenant.
+    fn task_key(&self, request: &PickRequest<'_>) -> TaskKey {
+        match (request.tenant, request.task) {
+            (None, None) => TaskKey::OTHER,
+            names => TaskKey(self.keys.hash_one(names).max(1)),
+        }
+    }
+
+    fn score(&self, place: Scored, score: Score, change: Change, now: Instant) -> Recorded {
+        let Some((pool, slot)) = self.in_pool(place.target) else {
+            return Recorded::default();
+        };
+        let mut quality = pool.quality();
+        match change {
+            Change::First => quality.record(slot, place.task, score.value(), now),
+            Change::Correction {
+                difference,
+                recorded,
+            } => {
+                quality.correct(slot, place.task, difference, recorded);
+                recorded
+            }
+        }
+    }
+
+    /// Returns the pool of a target, and its place in it.
+    fn in_pool(&self, target: u32) -> Option<(&PoolEntry, usize)> {
+        let entry = self.targets.get(target as usize)?;
+        Some((self.pools.get(entry.pool)?, entry.rank))
+    }
+
+    /// Returns how many targets of the same upstream are broken, itself included.
+    fn broken_around(&self, target: &TargetEntry) -> u32 {
+        let broken = self.upstreams.get(target.provider);
+        broken.map_or(0, |broken| broken.load(Ordering::Relaxed))
+    }
+
+    /// Lets the upstream of a target know whether it is broken.
+    fn note_broken(&self, target: &TargetEntry, group: &mut Group, now: Instant) {
+        let Some(member) = group.members.get_mut(target.slot) else {
+            return;
+        };
+        let broken = member.health.is_broken(now);
+        if broken != std::mem::replace(&mut member.broken, broken)
+            && let Some(count) = self.upstreams.get(target.provider)
+        {
+            if broken {
+                count.fetch_add(1, Ordering::Relaxed);
+            } else {
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     fn name(&self, model: &str) -> Result<&Name, Unavailable> {
         self.by_name
             .get(model)

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// What the router needs to know of a request in order to pick a target.
 #[derive(Clone, Debug)]
 #[allow(dead_code, reason = "tenants and sessions are not estimated yet")]
@@ -12,7 +14,10 @@ pub struct PickRequest<'a> {
     pub(crate) strict: bool,
     pub(crate) risk_averse: bool,
     pub(crate) stream: bool,
-    pub(crate) tokens: u64,
+    pub(crate) prompt_tokens: u64,
+    pub(crate) max_output_tokens: Option<u64>,
+    pub(crate) elapsed: Duration,
+    pub(crate) explain: bool,
     pub(crate) dialect: Option<&'a str>,
     pub(crate) tried: &'a [TargetId],
     pub(crate) attempts: u32,
@@ -37,7 +42,10 @@ impl<'a> PickRequest<'a> {
             strict: false,
             risk_averse: false,
             stream: false,
-            tokens: 1,
+            prompt_tokens: 0,
+            max_output_tokens: None,
+            elapsed: Duration::ZERO,
+            explain: false,
             dialect: None,
             tried: &[],
             attempts: 0,
@@ -109,10 +117,32 @@ impl<'a> PickRequest<'a> {
         self
     }
 
-    /// Estimates the tokens that the request will cost, prompt and answer.
+    /// Estimates the tokens of the prompt: they count against limits and cost.
     #[must_use]
-    pub fn tokens(mut self, tokens: u64) -> Self {
-        self.tokens = tokens;
+    pub fn prompt_tokens(mut self, tokens: u64) -> Self {
+        self.prompt_tokens = tokens;
+        self
+    }
+
+    /// Says how many tokens the answer may have at most: with it, the time and the cost of the
+    /// answer are forecast.
+    #[must_use]
+    pub fn max_output_tokens(mut self, tokens: u64) -> Self {
+        self.max_output_tokens = Some(tokens);
+        self
+    }
+
+    /// Says how long the call has been going on: so much of the objective is spent.
+    #[must_use]
+    pub fn elapsed(mut self, elapsed: Duration) -> Self {
+        self.elapsed = elapsed;
+        self
+    }
+
+    /// Asks for the whole decision; see [`Ticket::decision`](super::Ticket::decision).
+    #[must_use]
+    pub fn explain(mut self, explain: bool) -> Self {
+        self.explain = explain;
         self
     }
 

@@ -4,7 +4,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Counts, Inner, Mode, TargetEntry};
-use crate::{classify::Class, stats::Gate};
+use crate::{
+    classify::Class,
+    stats::{Gate, TaskKey},
+};
 
 /// What a router knows, at one moment.
 #[derive(Clone, Debug, Serialize)]
@@ -54,7 +57,9 @@ pub struct TargetSnapshot {
     pub health: f64,
     /// Whether its breaker keeps traffic away.
     pub broken: bool,
-    /// Expected score of an answer, 0 to 1.
+    /// Whether it was taken out by hand.
+    pub drained: bool,
+    /// Expected score of an answer over all tasks, 0 to 1.
     pub quality: f64,
     /// Seconds that the provider asked us to stay away for, from now.
     pub rate_limited_s: Option<f64>,
@@ -114,10 +119,14 @@ impl Inner {
     }
 
     fn snapshot_target(&self, target: &TargetEntry, now: Instant) -> Option<TargetSnapshot> {
-        let group = self.group(target.group);
-        let member = group.members.get(target.slot)?;
+        let broken = self.broken_around(target);
+        let quality = self.pools.get(target.pool)?.quality();
+        let quality = quality.read(TaskKey::OTHER, now).belief(target.rank).level;
+        let mut group = self.group(target.group);
         let (requests_left, tokens_left) = group.capacity.headroom(now);
         let told = group.capacity.told(now);
+        let member = group.members.get_mut(target.slot)?;
+        let condition = member.condition(broken, now);
         let seconds = |duration: std::time::Duration| duration.as_secs_f64();
         let counts = Class::ALL
             .iter()
@@ -132,14 +141,15 @@ impl Inner {
                 .map(|(class, count)| (class.as_str(), count))
                 .collect(),
             late: member.late,
-            health: member.health.estimate(now),
-            broken: matches!(member.health.gate(now), Gate::Open(_)),
-            quality: member.quality.estimate(now).0,
+            health: condition.health,
+            broken: matches!(condition.gate, Gate::Open(_)),
+            drained: target.is_drained(),
+            quality,
             rate_limited_s: told.map(|until| seconds(until.saturating_duration_since(now))),
             requests_left,
             tokens_left,
             first_content_s: member.first_content.typical().map(seconds),
-            total_s: member.total.typical().map(seconds),
+            total_s: member.pace.typical().map(seconds),
             input_tokens: member.input_tokens,
             output_tokens: member.output_tokens,
         })

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{
     HeaderName, HeaderValue, Uri,
@@ -18,6 +18,33 @@ pub struct Target {
     pub(crate) model: String,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) quota_group: Option<String>,
+    pub(crate) expected_quality: Option<f64>,
+    pub(crate) price: Option<Price>,
+    pub(crate) objective: Option<Duration>,
+    pub(crate) preference: Option<f64>,
+    pub(crate) weight: f64,
+}
+
+/// What a model costs, in dollars per million tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    /// Prompt tokens.
+    pub input: f64,
+    /// Generated tokens.
+    pub output: f64,
+}
+
+impl Price {
+    /// Creates a price from dollars per million prompt and generated tokens.
+    #[must_use]
+    pub fn per_million(input: f64, output: f64) -> Self {
+        Self { input, output }
+    }
+
+    /// Returns the cost of so many tokens, in dollars.
+    pub(crate) fn of(self, input: f64, output: f64) -> f64 {
+        (self.input * input + self.output * output) / 1e6
+    }
 }
 
 impl Target {
@@ -29,7 +56,50 @@ impl Target {
             model: model.into(),
             upstream: None,
             quota_group: None,
+            expected_quality: None,
+            price: None,
+            objective: None,
+            preference: None,
+            weight: 1.0,
         }
+    }
+
+    /// Sets the score, 0 to 1, that its answers are expected to have as long as few are reported.
+    /// Default: as good as the rest of the pool, in declared order.
+    #[must_use]
+    pub fn expected_quality(mut self, score: f64) -> Self {
+        self.expected_quality = Some(score);
+        self
+    }
+
+    /// Sets what it costs. Matters where the pool has a [`cost_weight`](Pool::cost_weight).
+    #[must_use]
+    pub fn price(mut self, price: Price) -> Self {
+        self.price = Some(price);
+        self
+    }
+
+    /// Sets the objective for this target; see [`Pool::objective`].
+    #[must_use]
+    pub fn objective(mut self, objective: Duration) -> Self {
+        self.objective = Some(objective);
+        self
+    }
+
+    /// Sets what is subtracted from its score, at least 0: a handicap in expected score. Replaces
+    /// what [`Pool::preference`] says for its rank.
+    #[must_use]
+    pub fn preference(mut self, handicap: f64) -> Self {
+        self.preference = Some(handicap);
+        self
+    }
+
+    /// Sets its weight, at least 0, under the policy [`Weighted`](crate::policy::Weighted).
+    /// Default: 1.
+    #[must_use]
+    pub fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
+        self
     }
 
     /// Sets the name by which decisions, hints and metrics speak of this target. Default: the
@@ -245,6 +315,9 @@ pub struct Pool {
     pub(crate) upgrade: bool,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) cost_weight: f64,
+    pub(crate) objective: Option<Duration>,
+    pub(crate) preference: Option<f64>,
 }
 
 impl Pool {
@@ -262,7 +335,37 @@ impl Pool {
             upgrade: false,
             hold_back: true,
             derive_sessions: false,
+            cost_weight: 0.0,
+            objective: None,
+            preference: None,
         }
+    }
+
+    /// Sets what a dollar is worth, in expected score of one answer: with 10, an answer that costs a
+    /// cent more has to be better by 0.1. Default: 0, cost does not matter.
+    #[must_use]
+    pub fn cost_weight(mut self, score_per_dollar: f64) -> Self {
+        self.cost_weight = score_per_dollar;
+        self
+    }
+
+    /// Sets the time within which an answer is worth something, from the beginning of the call: to
+    /// the first content of a stream, else to the end. Targets that are not likely to make it are
+    /// passed over. Default: none; then an answer is late that takes longer than the target's
+    /// answers ever do.
+    #[must_use]
+    pub fn objective(mut self, objective: Duration) -> Self {
+        self.objective = Some(objective);
+        self
+    }
+
+    /// Sets how much expected score, at least 0, is given up to stay one rank higher in the declared
+    /// order. 0 means that the order does not matter. Default: 0.05 while nobody reports scores,
+    /// falling to 0.005 as many do.
+    #[must_use]
+    pub fn preference(mut self, per_rank: f64) -> Self {
+        self.preference = Some(per_rank);
+        self
     }
 
     /// Adds another name for the pool.

@@ -2,10 +2,13 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{OutcomeId, PickRequest, Routed, TargetId, group::Group};
+use super::{
+    Decision, OutcomeId, PickRequest, Routed, TargetId,
+    group::{Group, Member},
+};
 use crate::{
     classify::{Class, LimitWindow, Limits, Usage, Verdict},
-    stats::{Evidence, Late, Reading},
+    stats::{Evidence, Late, Reading, TaskKey, Watch},
 };
 
 /// An open attempt. It settles exactly once: by [`settle_at`](Self::settle_at), or when it is
@@ -16,6 +19,7 @@ pub struct Ticket {
     routed: Routed,
     booking: Booking,
     provisional: Option<Outcome>,
+    decision: Option<Box<Decision>>,
     /// Content has come: whoever leaves now does not leave because nothing came.
     has_content: bool,
     settled: bool,
@@ -25,15 +29,29 @@ pub struct Ticket {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Booking {
     started: Instant,
-    tokens: u64,
+    tokens: f64,
+    prompt_tokens: u64,
+    max_output_tokens: Option<u64>,
     mark: (f64, f64),
-    late_after: Option<Late>,
+    plan: Plan,
+    watch: Watch,
     /// Since when this attempt is the probe after a rate limit.
     capacity_probe: Option<Instant>,
-    /// Until when this attempt is the probe of a half-open breaker.
-    health_probe: Option<Instant>,
     /// The refusal that the head already brought.
     refusal: Option<(Option<Duration>, bool)>,
+}
+
+/// What the decision said about the attempt.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Plan {
+    pub(super) task: TaskKey,
+    /// It is a probe of the target's health.
+    pub(super) probe: bool,
+    /// The age past which it is late.
+    pub(super) late: Option<Late>,
+    /// The age that nine of ten answers do not reach.
+    pub(super) outlying: Option<Late>,
+    pub(super) objective: Option<Duration>,
 }
 
 /// How an attempt went.
@@ -97,9 +115,15 @@ impl Ticket {
             routed,
             booking,
             provisional: None,
+            decision: None,
             has_content: false,
             settled: false,
         }
+    }
+
+    pub(super) fn explained(mut self, decision: Decision) -> Self {
+        self.decision = Some(Box::new(decision));
+        self
     }
 
     pub(super) fn observing(mut self, would_have_been: Option<Arc<str>>) -> Self {
@@ -131,6 +155,12 @@ impl Ticket {
         &self.routed
     }
 
+    /// Returns the whole decision, where the request asked for it.
+    #[must_use]
+    pub fn decision(&self) -> Option<&Decision> {
+        self.decision.as_deref()
+    }
+
     /// Returns the target within its router, for [`PickRequest::tried`].
     #[must_use]
     pub fn target_id(&self) -> TargetId {
@@ -143,9 +173,9 @@ impl Ticket {
         self.booking.started
     }
 
-    /// Returns about how many tokens the request was booked with.
-    pub(crate) fn tokens(&self) -> u64 {
-        self.booking.tokens
+    /// Returns about how many tokens the prompt has, and how many the answer may have.
+    pub(crate) fn tokens(&self) -> (u64, Option<u64>) {
+        (self.booking.prompt_tokens, self.booking.max_output_tokens)
     }
 
     /// Takes in the head of an answer: limits count and a refusal acts at once. A failed one is
@@ -161,9 +191,14 @@ impl Ticket {
         self.provisional = Some(outcome);
     }
 
-    /// Notes that the first content of the answer has come.
-    pub fn content(&mut self) {
+    /// Notes that the first content of the answer has come: it is no longer waited for.
+    pub fn content_at(&mut self, now: Instant) {
         self.has_content = true;
+        let target = self.routed.entry();
+        let mut group = self.routed.inner.group(target.group);
+        if let Some(member) = group.members.get_mut(target.slot) {
+            member.health.answered(&mut self.booking.watch, now);
+        }
     }
 
     /// Says how the attempt ended.
@@ -186,7 +221,8 @@ impl Ticket {
         }
         let age = now.saturating_duration_since(self.booking.started);
         self.booking
-            .late_after
+            .plan
+            .late
             .is_some_and(|late| late.is_exceeded_by(age))
     }
 
@@ -215,6 +251,7 @@ impl Ticket {
             }
             self.booking
                 .settle(&mut group, target.slot, outcome, late_drop, now);
+            inner.note_broken(target, &mut group, now);
         }
         tracing::debug!(
             target = %target.name,
@@ -255,26 +292,27 @@ impl Booking {
         group: &mut Group,
         slot: usize,
         request: &PickRequest<'_>,
+        plan: Plan,
         now: Instant,
     ) -> Option<Self> {
-        let capacity_probe = group.capacity.take(request.tokens as f64, now);
+        let tokens = group.members.get(slot)?.tokens(request);
+        let capacity_probe = group.capacity.take(tokens, now);
         let mark = group.capacity.mark();
         let member = group.members.get_mut(slot)?;
-        let health_probe = member.health.begin(now);
+        let within = plan.outlying.map(Late::after);
+        let watch = member.health.begin(plan.probe, within, now);
+        member.picked = now;
         member.picks = member.picks.saturating_add(1);
         member.in_flight = member.in_flight.saturating_add(1);
-        let latency = if request.stream {
-            &member.first_content
-        } else {
-            &member.total
-        };
         Some(Self {
             started: now,
-            tokens: request.tokens,
+            tokens,
+            prompt_tokens: request.prompt_tokens,
+            max_output_tokens: request.max_output_tokens,
             mark,
-            late_after: latency.late_after(now),
+            plan,
+            watch,
             capacity_probe,
-            health_probe,
             refusal: None,
         })
     }
@@ -310,7 +348,7 @@ impl Booking {
             return;
         }
         self.refusal = Some(refusal);
-        group.capacity.refused(asked, quota, now);
+        group.capacity.refused(asked, quota, self.tokens, now);
     }
 
     fn settle(
@@ -343,14 +381,9 @@ impl Booking {
             member.input_tokens = member.input_tokens.saturating_add(usage.input);
             member.output_tokens = member.output_tokens.saturating_add(usage.output);
         }
-        // How long a whole answer takes is mostly how long it is: only what comes first can be late.
-        let late = outcome.first_content.is_some_and(|first_content| {
-            self.late_after
-                .is_some_and(|late| late.is_exceeded_by(first_content))
-        });
+        let took = now.saturating_duration_since(self.started);
         let evidence = match class {
-            Class::Success if late => Some(Evidence::Late),
-            Class::Success => Some(Evidence::Good),
+            Class::Success => Some(self.punctuality(member, outcome, took)),
             Class::ServerError | Class::Overloaded | Class::Timeout | Class::Truncated => {
                 (!verdict.neutral).then_some(Evidence::Bad)
             }
@@ -358,21 +391,50 @@ impl Booking {
             _ => None,
         };
         if class == Class::Success {
+            let late = evidence != Some(Evidence::Good);
             member.late = member.late.saturating_add(u64::from(late));
             match outcome.first_content {
                 Some(first_content) => member.first_content.record(first_content, now),
                 None if outcome.timed => {
+                    let tokens = outcome.usage.map(|usage| usage.output);
                     member
-                        .total
-                        .record(now.saturating_duration_since(self.started), now);
+                        .pace
+                        .record(tokens, self.max_output_tokens, took, now);
                 }
                 None => {}
             }
         }
-        match (evidence, self.health_probe) {
-            (Some(evidence), _) => member.health.record(evidence, self.started, now),
-            (None, Some(lease)) => member.health.release(lease),
-            (None, None) => {}
+        match evidence {
+            Some(evidence) => member
+                .health
+                .record(evidence, self.watch, self.started, now),
+            None => member.health.release(self.watch, now),
         }
+    }
+
+    /// Says whether an answer was on time: within the objective where there is one, else within what
+    /// such answers of the target ever take.
+    fn punctuality(&self, member: &Member, outcome: &Outcome, took: Duration) -> Evidence {
+        let whole = outcome.timed.then_some(took);
+        let Some(answered) = outcome.first_content.or(whole) else {
+            return Evidence::Good;
+        };
+        if let Some(objective) = self.plan.objective {
+            return if answered > objective {
+                Evidence::Slow
+            } else {
+                Evidence::Good
+            };
+        }
+        // How long a whole answer takes is mostly how long it is.
+        let late = match (outcome.first_content, outcome.usage) {
+            (Some(first), _) => self
+                .plan
+                .late
+                .is_some_and(|late| late.is_exceeded_by(first)),
+            (None, Some(usage)) => member.pace.is_late(usage.output, took),
+            (None, None) => false,
+        };
+        if late { Evidence::Late } else { Evidence::Good }
     }
 }

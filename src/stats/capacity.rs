@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pacing::Pacing;
+
 /// No provider's wait is believed beyond this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// How long a probe must stay unrefused before the wall counts as gone. A refusal comes within a
@@ -19,6 +21,11 @@ const FIRST_QUOTA_PAUSE: Duration = Duration::from_secs(60);
 const WINDOW: Duration = Duration::from_secs(60);
 /// Room to spare: 2 % of what five seconds refill, against what others spend meanwhile.
 const SPARE: f64 = 0.02 * 5.0;
+/// Over how many seconds the spending of others is averaged, the share of the refill that they may
+/// seem to take at most, and from which share of its highest level on a bucket counts as full.
+const OTHERS_WINDOW: f64 = 10.0;
+const MOST_OTHERS: f64 = 0.95;
+const NEARLY_FULL: f64 = 0.95;
 
 /// What one quota group has room for.
 #[derive(Clone, Debug)]
@@ -32,6 +39,7 @@ pub(crate) struct Capacity {
     quota: u32,
     requests: Bucket,
     tokens: Bucket,
+    pacing: Pacing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,6 +88,7 @@ impl Capacity {
             quota: 0,
             requests: Bucket::new(now),
             tokens: Bucket::new(now),
+            pacing: Pacing::new(now),
         }
     }
 
@@ -98,12 +107,16 @@ impl Capacity {
             }
             _ => {}
         }
-        let requests = self.requests.free_at(1.0, now);
-        let tokens = self.tokens.free_at(tokens, now);
-        if let Some(at) = requests.max(tokens) {
+        let told = self.requests.free_at(1.0, now);
+        let told = told.max(self.tokens.free_at(tokens, now));
+        if let Some(at) = told.max(self.pacing.free_at(tokens, now)) {
             return Room::Expected(at);
         }
         match self.phase {
+            // What is known of the limit lets as much through as there is room for.
+            _ if self.pacing.is_capped() || self.requests.is_known() || self.tokens.is_known() => {
+                Room::Free
+            }
             Phase::Probing { since } => ramp(since + PROBE, now),
             Phase::Ramp { since } => ramp(since, now),
             Phase::Open | Phase::Walled => Room::Free,
@@ -114,6 +127,7 @@ impl Capacity {
     pub(crate) fn take(&mut self, tokens: f64, now: Instant) -> Option<Instant> {
         self.requests.take(1.0, now);
         self.tokens.take(tokens, now);
+        self.pacing.take(tokens, now);
         match self.phase {
             Phase::Walled if self.told.is_none_or(|until| now >= until) => {
                 self.phase = Phase::Probing { since: now };
@@ -154,8 +168,17 @@ impl Capacity {
     }
 
     /// Takes in a refusal. `wait` is what the provider said, `quota` whether waiting a minute is
-    /// known to be pointless.
-    pub(crate) fn refused(&mut self, wait: Option<Duration>, quota: bool, now: Instant) {
+    /// known to be pointless, and `tokens` what the request was booked with.
+    pub(crate) fn refused(
+        &mut self,
+        wait: Option<Duration>,
+        quota: bool,
+        tokens: f64,
+        now: Instant,
+    ) {
+        if !quota && !self.requests.is_known() && !self.tokens.is_known() {
+            self.pacing.refused(tokens, now);
+        }
         match wait {
             Some(wait) => {
                 let until = now + wait.min(LONGEST_WAIT);
@@ -234,10 +257,16 @@ struct Bucket {
     left: Option<f64>,
     at: Instant,
     limit: f64,
-    /// Refill per second.
+    /// Refill per second, and what others take of it.
     rate: f64,
+    others: f64,
+    /// The highest level seen: a bucket may hold less than its limit per window.
+    top: f64,
     /// When the request left whose answer was read last: answers overtake each other.
     sent: Option<Instant>,
+    /// What that answer said, and the own spending up to its request.
+    seen: f64,
+    seen_mark: f64,
 }
 
 impl Bucket {
@@ -248,14 +277,26 @@ impl Bucket {
             at: now,
             limit: 0.0,
             rate: 0.0,
+            others: 0.0,
+            top: 0.0,
             sent: None,
+            seen: 0.0,
+            seen_mark: 0.0,
         }
     }
 
     fn level(&self, now: Instant) -> Option<f64> {
         let dt = now.saturating_duration_since(self.at).as_secs_f64();
         self.left
-            .map(|left| (left + dt * self.rate).min(self.limit))
+            .map(|left| (left + dt * self.net_rate()).min(self.limit))
+    }
+
+    fn is_known(&self) -> bool {
+        self.left.is_some()
+    }
+
+    fn net_rate(&self) -> f64 {
+        self.rate - self.others.min(MOST_OTHERS * self.rate)
     }
 
     /// Returns when there will be room for `need`, if that is not now.
@@ -267,8 +308,25 @@ impl Bucket {
         if missing <= 0.0 || self.rate <= 0.0 {
             return None;
         }
-        let wait = Duration::try_from_secs_f64(missing / self.rate).unwrap_or(LONGEST_WAIT);
+        let wait = Duration::try_from_secs_f64(missing / self.net_rate()).unwrap_or(LONGEST_WAIT);
         Some(now + wait.clamp(Duration::from_millis(1), LONGEST_WAIT))
+    }
+
+    /// Learns what others spend: what is missing between two answers that is not our own.
+    fn notice_others(&mut self, remaining: f64, sent: Instant, mark: f64) {
+        let Some(last) = self.sent else {
+            return;
+        };
+        let dt = sent.saturating_duration_since(last).as_secs_f64();
+        // A full bucket overflows: what it would have held by now says nothing.
+        let full = NEARLY_FULL * self.top;
+        if dt <= 0.0 || remaining >= full || self.seen >= full {
+            return;
+        }
+        let expected = self.seen + dt * self.rate - (mark - self.seen_mark);
+        let rate = ((expected.min(self.limit) - remaining) / dt).max(0.0);
+        let weight = 1.0 - (-dt / OTHERS_WINDOW).exp();
+        self.others += (rate - self.others) * weight;
     }
 
     fn take(&mut self, amount: f64, now: Instant) {
@@ -298,8 +356,16 @@ impl Bucket {
         } else if self.rate <= 0.0 || limit != self.limit {
             self.rate = limit / WINDOW.as_secs_f64();
         }
+        if limit != self.limit {
+            self.others = 0.0;
+            self.top = 0.0;
+        }
         self.limit = limit;
+        self.notice_others(remaining, sent, mark);
         self.sent = Some(sent);
+        self.seen = remaining;
+        self.seen_mark = mark;
+        self.top = self.top.max(remaining);
         self.left = Some(remaining - (self.spent - mark).max(0.0));
         self.at = now;
     }
@@ -325,8 +391,8 @@ mod tests {
     fn a_wait_is_kept_to_the_end_and_never_shortened() {
         let t0 = Instant::now();
         let mut capacity = Capacity::new(t0);
-        capacity.refused(Some(s(300.0)), false, t0);
-        capacity.refused(Some(s(1.0)), false, t0 + s(1.0));
+        capacity.refused(Some(s(300.0)), false, 1.0, t0);
+        capacity.refused(Some(s(1.0)), false, 1.0, t0 + s(1.0));
         assert_eq!(capacity.room(1.0, t0 + s(299.9)), Room::Told(t0 + s(300.0)));
         assert_eq!(capacity.room(1.0, t0 + s(300.0)), Room::Probe);
     }
@@ -335,7 +401,7 @@ mod tests {
     fn an_absurd_wait_is_an_hour() {
         let t0 = Instant::now();
         let mut capacity = Capacity::new(t0);
-        capacity.refused(Some(Duration::MAX), false, t0);
+        capacity.refused(Some(Duration::MAX), false, 1.0, t0);
         assert_eq!(capacity.room(1.0, t0), Room::Told(t0 + s(3600.0)));
     }
 
@@ -343,7 +409,7 @@ mod tests {
     fn after_the_wall_come_one_probe_and_a_ramp() {
         let t0 = Instant::now();
         let mut capacity = Capacity::new(t0);
-        capacity.refused(Some(s(10.0)), false, t0);
+        capacity.refused(Some(s(10.0)), false, 1.0, t0);
         let t1 = t0 + s(10.0);
         assert_eq!(capacity.take(1.0, t1), Some(t1));
         assert_eq!(capacity.room(1.0, t1 + s(0.5)), Room::Expected(t1 + s(1.0)));
@@ -357,9 +423,9 @@ mod tests {
     fn a_refused_probe_walls_again() {
         let t0 = Instant::now();
         let mut capacity = Capacity::new(t0);
-        capacity.refused(Some(s(1.0)), false, t0);
+        capacity.refused(Some(s(1.0)), false, 1.0, t0);
         assert!(capacity.take(1.0, t0 + s(1.0)).is_some());
-        capacity.refused(None, false, t0 + s(1.1));
+        capacity.refused(None, false, 1.0, t0 + s(1.1));
         assert_eq!(capacity.room(1.0, t0 + s(1.2)), Room::Expected(t0 + s(3.1)));
     }
 
@@ -367,15 +433,15 @@ mod tests {
     fn three_bare_refusals_in_a_row_pause_doubling() {
         let t0 = Instant::now();
         let mut capacity = Capacity::new(t0);
-        capacity.refused(None, false, t0);
-        capacity.refused(None, false, t0);
+        capacity.refused(None, false, 1.0, t0);
+        capacity.refused(None, false, 1.0, t0);
         assert_eq!(capacity.room(1.0, t0), Room::Free);
-        capacity.refused(None, false, t0);
+        capacity.refused(None, false, 1.0, t0);
         assert_eq!(capacity.room(1.0, t0), Room::Expected(t0 + s(2.0)));
-        capacity.refused(None, false, t0 + s(2.0));
+        capacity.refused(None, false, 1.0, t0 + s(2.0));
         assert_eq!(capacity.room(1.0, t0 + s(2.0)), Room::Expected(t0 + s(6.0)));
         capacity.accepted();
-        capacity.refused(None, false, t0 + s(10.0));
+        capacity.refused(None, false, 1.0, t0 + s(10.0));
         assert_eq!(capacity.room(1.0, t0 + s(6.0)), Room::Probe);
     }
 

@@ -2,40 +2,81 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::decay;
+use super::{
+    aging::{Aging, faded},
+    overdue::{DueSlot, Overdue},
+};
 
 /// Evidence of failure fades by half in this time: long enough to bridge a pause in traffic, short
-/// enough that a recovered target is tried again within minutes.
+/// enough that a recovered target is tried again within minutes. With little traffic it spans the
+/// last 20 attempts.
 const HALF_LIFE: Duration = Duration::from_secs(30);
+const SAMPLES: u32 = 20;
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// A newcomer counts as 99 % healthy, with the weight of two attempts: one early failure costs it
 /// a third, not everything.
-const PRIOR_OK: f64 = 1.98;
+const PRIOR: f64 = 0.99;
 const PRIOR_MASS: f64 = 2.0;
+/// The same where another target of its upstream is broken.
+const SUSPECT: f64 = 0.5;
 
 /// Failures in a row that open the breaker.
 const RUN: u32 = 5;
-const FIRST_BREAK: Duration = Duration::from_secs(2);
-const LONGEST_BREAK: Duration = Duration::from_secs(300);
+/// Below this a target is in doubt: it is believed until a probe tells otherwise.
+const DOUBT: f64 = 0.9;
+/// Pauses between failed probes, in seconds. They grow so that a short outage is over soon and a
+/// long one is probed rarely: about a third of the time that it has lasted.
+const FIRST_PAUSE: f64 = 2.0;
+const LONGEST_PAUSE: f64 = 300.0;
+const PAUSE_GROWTH: f64 = 1.5;
+/// Nor is every request a probe where there are few: a pause spans at least this many of the
+/// target's own requests as they used to come.
+const LEAST_REQUESTS: f64 = 3.5;
+/// The probes that may be open at once double with every success; from this many on, the target is
+/// believed again.
+const REHABILITATED: u32 = 16;
+
+/// Answers from which it is known how many of a target's meet the objective as a rule.
+const USUAL_ANSWERS: f64 = 500.0;
 
 /// How long a probe may stay unanswered before another one may start. A model can think for
 /// minutes; a probe that is dropped gives its place back at once.
 const PROBE_LEASE: Duration = Duration::from_secs(60);
 
 /// How often a target fails, and whether its breaker is open.
+///
+/// While a target is well, evidence fades with time. Once it is in doubt, it does not: it is left
+/// alone, but for probes with growing pauses, and a probe's success lets twice as many through, and
+/// so on until it is believed again. So nobody returns as a herd, and nothing recovers by being
+/// forgotten.
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
+    aging: Aging,
+    /// The age to which the sums are brought up.
+    age: f64,
     ok: f64,
     bad: f64,
-    at: Instant,
-    /// Failures in a row. It does not fade by waiting: only a success ends it.
+    /// Failures in a row.
     run: u32,
-    /// How often in a row the breaker has opened.
-    breaks: u32,
-    open_until: Option<Instant>,
-    /// When it opened last. What began before tells nothing about its recovery.
+    /// When the breaker opened last. What began before tells nothing about its recovery.
     opened: Option<Instant>,
-    probe_until: Option<Instant>,
+    in_doubt: bool,
+    /// Whether the last evidence was good, and when it came.
+    good: bool,
+    last: Instant,
+    /// When the last attempt began.
+    begun: Instant,
+    pause: f64,
+    window: u32,
+    probes: u32,
+    lease: Option<Instant>,
+    /// Share of answers that met the objective, over many of them, and how many.
+    timely: f64,
+    answers: f64,
+    overdue: Overdue,
+    /// How many were overdue at the last success.
+    overdue_before: u32,
 }
 
 /// How an attempt speaks for or against a target.
@@ -44,6 +85,8 @@ pub(crate) enum Evidence {
     Good,
     /// It answered, but later than its answers ever come. No breaker opens for that.
     Late,
+    /// It answered as it does, which is past the objective. That is for the latency to say.
+    Slow,
     Bad,
 }
 
@@ -52,222 +95,244 @@ pub(crate) enum Evidence {
 pub(crate) enum Gate {
     /// Closed: everything passes.
     Closed,
-    /// Half open: one probe may pass.
+    /// Half open: a probe may pass.
     Probe,
-    /// Open until the given time.
+    /// Open, at least until the given time.
     Open(Instant),
+}
+
+/// What is believed of a target's health.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Condition {
+    /// Probability that the next attempt does not fail, 0 to 1.
+    pub(crate) health: f64,
+    /// Decayed number of attempts behind it.
+    pub(crate) mass: f64,
+    /// The same if what is held against it is over.
+    pub(crate) at_best: f64,
+    /// The share of its answers that usually meets the objective, 0 to 1.
+    pub(crate) usually_in_time: f64,
+    pub(crate) gate: Gate,
+    /// Whether a probe would be welcome.
+    pub(crate) probe_due: bool,
+}
+
+/// What an attempt has to hand back at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Watch {
+    due: Option<DueSlot>,
+    pub(crate) probe: bool,
 }
 
 impl Health {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
+            aging: Aging::new(HALF_LIFE, SAMPLES, LONGEST, now),
+            age: 0.0,
             ok: 0.0,
             bad: 0.0,
-            at: now,
             run: 0,
-            breaks: 0,
-            open_until: None,
             opened: None,
-            probe_until: None,
+            in_doubt: false,
+            good: true,
+            last: now,
+            begun: now,
+            pause: FIRST_PAUSE,
+            window: 1,
+            probes: 0,
+            lease: None,
+            timely: 1.0,
+            answers: 0.0,
+            overdue: Overdue::new(now),
+            overdue_before: 0,
         }
     }
 
-    /// Returns the probability that the next attempt does not fail, 0 to 1.
-    pub(crate) fn estimate(&self, now: Instant) -> f64 {
-        if self.ok + self.bad == 0.0 {
-            return PRIOR_OK / PRIOR_MASS;
-        }
-        let weight = decay(self.at, now, HALF_LIFE);
+    /// Says what is believed now; `suspect` where another target of the same upstream is broken.
+    pub(crate) fn condition(&mut self, suspect: bool, now: Instant) -> Condition {
+        let prior = if suspect { SUSPECT } else { PRIOR };
+        let overdue = self.overdue.count(now);
+        let run = self.run_with(overdue);
+        let weight = if self.in_doubt {
+            1.0
+        } else {
+            faded(self.aging.age(now) - self.age)
+        };
         let (ok, bad) = (self.ok * weight, self.bad * weight);
-        (ok + PRIOR_OK) / (ok + bad + PRIOR_MASS)
-    }
-
-    pub(crate) fn gate(&self, now: Instant) -> Gate {
-        match (self.open_until, self.probe_until) {
-            (None, _) => Gate::Closed,
-            (Some(until), _) if now < until => Gate::Open(until),
-            (Some(_), Some(lease)) if now < lease => Gate::Open(lease),
-            (Some(_), _) => Gate::Probe,
+        let (ok, bad) = if run >= RUN && self.run < RUN {
+            (0.0, bad.max(f64::from(run)))
+        } else {
+            (ok, bad)
+        };
+        let mass = ok + bad;
+        let probe_due = self.is_due(now);
+        let gate = match (run >= RUN, probe_due) {
+            (false, _) => Gate::Closed,
+            (true, true) => Gate::Probe,
+            (true, false) => Gate::Open(self.next_probe(now)),
+        };
+        Condition {
+            health: (ok + prior * PRIOR_MASS) / (mass + PRIOR_MASS),
+            mass,
+            at_best: prior,
+            usually_in_time: self.timely,
+            gate,
+            probe_due,
         }
     }
 
-    /// Takes the place of the probe, if the breaker is half open; returns until when it is taken.
-    pub(crate) fn begin(&mut self, now: Instant) -> Option<Instant> {
-        let lease = (self.gate(now) == Gate::Probe).then(|| now + PROBE_LEASE);
-        self.probe_until = lease.or(self.probe_until);
-        lease
+    /// Returns whether the breaker is open or half open.
+    pub(crate) fn is_broken(&mut self, now: Instant) -> bool {
+        let overdue = self.overdue.count(now);
+        self.run_with(overdue) >= RUN
     }
 
-    /// Gives the place of a probe back that ended without evidence, unless it is another's by now.
-    pub(crate) fn release(&mut self, lease: Instant) {
-        if self.probe_until == Some(lease) {
-            self.probe_until = None;
+    /// Begins an attempt that should be answered within `within`.
+    pub(crate) fn begin(&mut self, probe: bool, within: Option<Duration>, now: Instant) -> Watch {
+        self.begun = self.begun.max(now);
+        if probe {
+            self.probes = self.probes.saturating_add(1);
+            self.lease = Some(now + PROBE_LEASE);
+        }
+        Watch {
+            due: within.and_then(|within| self.overdue.begin(within, now)),
+            probe,
         }
     }
 
-    /// Takes in how an attempt went that began at `started`.
-    pub(crate) fn record(&mut self, evidence: Evidence, started: Instant, now: Instant) {
-        let weight = decay(self.at, now, HALF_LIFE);
+    /// Notes that an answer has begun: it is no longer waited for.
+    pub(crate) fn answered(&mut self, watch: &mut Watch, now: Instant) {
+        if let Some(due) = watch.due.take() {
+            self.overdue.end(due, now);
+        }
+    }
+
+    /// Ends an attempt that tells nothing.
+    pub(crate) fn release(&mut self, watch: Watch, now: Instant) {
+        if let Some(due) = watch.due {
+            self.overdue.end(due, now);
+        }
+        if watch.probe {
+            self.probes = self.probes.saturating_sub(1);
+        }
+    }
+
+    /// Ends an attempt that began at `started` and takes in how it went.
+    pub(crate) fn record(
+        &mut self,
+        evidence: Evidence,
+        watch: Watch,
+        started: Instant,
+        now: Instant,
+    ) {
+        self.release(watch, now);
+        // In doubt there is only the traffic of the probes, which says nothing about the usual.
+        let age = self.aging.advance(!self.in_doubt && self.run == 0, now);
+        let weight = faded(age - self.age);
+        self.age = age;
         self.ok *= weight;
         self.bad *= weight;
-        self.at = self.at.max(now);
-        if evidence == Evidence::Bad {
-            self.fail(now);
-            return;
+        let before = self.opened.is_some_and(|opened| started < opened);
+        match evidence {
+            Evidence::Good => {
+                self.ok += 1.0;
+                self.overdue_before = self.overdue.count(now);
+                if !before {
+                    self.run = 0;
+                    if self.in_doubt || watch.probe {
+                        self.window = self.window.saturating_mul(2);
+                    }
+                    if self.window >= REHABILITATED || self.health() > (1.0 + DOUBT) / 2.0 {
+                        self.believe();
+                    }
+                }
+            }
+            Evidence::Late => {
+                self.bad += 1.0;
+                self.disappoint(watch.probe);
+            }
+            Evidence::Slow => {
+                self.ok += 1.0;
+                self.disappoint(watch.probe);
+            }
+            Evidence::Bad => {
+                self.bad += 1.0;
+                self.run = self.run.saturating_add(1);
+                if self.run == RUN {
+                    // A run is a change, whatever was before.
+                    self.ok = 0.0;
+                    self.bad = self.bad.max(f64::from(RUN));
+                }
+                if self.run >= RUN {
+                    self.opened = Some(now);
+                }
+                self.disappoint(watch.probe);
+            }
         }
-        if evidence == Evidence::Good {
-            self.ok += 1.0;
-        } else {
-            self.bad += 1.0;
+        if matches!(evidence, Evidence::Good | Evidence::Slow) {
+            let timely = f64::from(u8::from(evidence == Evidence::Good));
+            self.answers = (self.answers + 1.0).min(USUAL_ANSWERS);
+            self.timely += (timely - self.timely) / self.answers;
         }
-        if self.opened.is_none_or(|opened| started >= opened) {
-            self.run = 0;
-            self.breaks = 0;
-            self.open_until = None;
-            self.opened = None;
-            self.probe_until = None;
-        }
+        self.good = evidence == Evidence::Good;
+        self.last = self.last.max(now);
     }
 
-    fn fail(&mut self, now: Instant) {
-        self.bad += 1.0;
-        self.run = self.run.saturating_add(1);
-        if self.run >= RUN && self.open_until.is_none_or(|until| now >= until) {
-            let pause = FIRST_BREAK
-                .saturating_mul(1 << self.breaks.min(16))
-                .min(LONGEST_BREAK);
-            self.breaks = self.breaks.saturating_add(1);
-            self.open_until = Some(now + pause);
-            self.opened = Some(now);
-            self.probe_until = None;
+    fn health(&self) -> f64 {
+        (self.ok + PRIOR * PRIOR_MASS) / (self.ok + self.bad + PRIOR_MASS)
+    }
+
+    fn disappoint(&mut self, probe: bool) {
+        if probe {
+            self.pause = (self.pause * PAUSE_GROWTH).min(LONGEST_PAUSE);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn s(seconds: f64) -> Duration {
-        Duration::from_secs_f64(seconds)
+        self.window = 1;
+        self.in_doubt = self.in_doubt || self.health() < DOUBT;
     }
 
-    fn good(health: &mut Health, now: Instant) {
-        health.record(Evidence::Good, now, now);
-    }
-
-    fn bad(health: &mut Health, now: Instant) {
-        health.record(Evidence::Bad, now, now);
-    }
-
-    #[test]
-    fn one_early_failure_costs_a_third_and_fades() {
-        let t0 = Instant::now();
-        let mut health = Health::new(t0);
-        assert!((health.estimate(t0) - 0.99).abs() < 1e-9);
-        bad(&mut health, t0);
-        assert!((health.estimate(t0) - 0.66).abs() < 1e-9);
-        assert!(health.estimate(t0 + s(300.0)) > 0.98);
-        assert_eq!(health.gate(t0), Gate::Closed);
-    }
-
-    #[test]
-    fn five_failures_in_a_row_open_the_breaker_and_one_probe_closes_it() {
-        let t0 = Instant::now();
-        let mut health = Health::new(t0);
-        for _ in 0..10_000 {
-            good(&mut health, t0);
+    fn believe(&mut self) {
+        if self.window >= REHABILITATED {
+            self.bad = 0.0;
         }
-        for _ in 0..4 {
-            bad(&mut health, t0);
-            assert_eq!(health.gate(t0), Gate::Closed);
-        }
-        bad(&mut health, t0);
-        assert_eq!(health.gate(t0), Gate::Open(t0 + s(2.0)));
-        assert_eq!(health.gate(t0 + s(2.0)), Gate::Probe);
-        assert!(health.begin(t0 + s(2.0)).is_some());
-        assert_eq!(health.begin(t0 + s(2.5)), None, "one probe at a time");
-        good(&mut health, t0 + s(3.0));
-        assert_eq!(health.gate(t0 + s(3.0)), Gate::Closed);
+        self.in_doubt = false;
+        self.opened = None;
+        self.pause = FIRST_PAUSE;
+        self.window = 1;
     }
 
-    #[test]
-    fn pauses_double_up_to_five_minutes_and_do_not_fade_by_waiting() {
-        let t0 = Instant::now();
-        let mut health = Health::new(t0);
-        for _ in 0..5 {
-            bad(&mut health, t0);
-        }
-        let mut now = t0;
-        for expected in [4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0, 300.0] {
-            let Gate::Open(until) = health.gate(now) else {
-                panic!("open")
-            };
-            now = until + s(3600.0);
-            assert!(health.begin(now).is_some());
-            bad(&mut health, now);
-            assert_eq!(health.gate(now), Gate::Open(now + s(expected)));
+    /// Failures in a row, with the attempts that take longer than nine of ten do and that nobody has
+    /// overtaken: an outage in which nothing comes back is not waited out.
+    fn run_with(&self, overdue: u32) -> u32 {
+        let silent = overdue.saturating_sub(self.overdue_before);
+        self.run.saturating_add(silent)
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        let room = self.probes < self.window || self.lease.is_none_or(|lease| now >= lease);
+        room && now >= self.paused_until()
+    }
+
+    fn next_probe(&self, now: Instant) -> Instant {
+        let paused = self.paused_until();
+        let leased = self.lease.filter(|_| self.probes >= self.window);
+        leased.map_or(paused, |lease| lease.max(paused)).max(now)
+    }
+
+    fn paused_until(&self) -> Instant {
+        match self.good {
+            // Where nothing has failed, nothing has come back either since the last one began.
+            true if !self.in_doubt => self.begun + self.pause(),
+            true => self.last,
+            false => self.last + self.pause(),
         }
     }
 
-    #[test]
-    fn stragglers_do_not_lengthen_an_open_breaker() {
-        let t0 = Instant::now();
-        let mut health = Health::new(t0);
-        for _ in 0..50 {
-            bad(&mut health, t0);
-        }
-        assert_eq!(health.gate(t0), Gate::Open(t0 + s(2.0)));
+    fn pause(&self) -> Duration {
+        let requests = LEAST_REQUESTS * self.aging.gap();
+        Duration::from_secs_f64(self.pause.max(requests.min(self.longest_gap())))
     }
 
-    #[test]
-    fn a_dropped_probe_gives_its_place_back_and_a_stuck_one_expires() {
-        let t0 = Instant::now();
-        let mut health = Health::new(t0);
-        for _ in 0..5 {
-            bad(&mut health, t0);
-        }
-        let t1 = t0 + s(2.0);
-        let lease = health.begin(t1).unwrap();
-        health.release(lease + s(1.0));
-        assert_eq!(health.begin(t1), None, "another's place is not given back");
-        health.release(lease);
-        assert!(health.begin(t1).is_some());
-        assert_eq!(health.begin(t1 + s(59.0)), None);
-        assert!(health.begin(t1 + s(60.0)).is_some());
-    }
-
-    #[test]
-    fn time_that_runs_backwards_is_now() {
-        let t0 = Instant::now() + s(1000.0);
-        let mut health = Health::new(t0);
-        bad(&mut health, t0);
-        good(&mut health, t0 - s(500.0));
-        let h = health.estimate(t0 - s(900.0));
-        assert!((0.0..=1.0).contains(&h));
-    }
-
-    #[test]
-    fn late_answers_cost_health_and_open_no_breaker() {
-        let t0 = Instant::now();
-        let mut health = Health::new(t0);
-        for _ in 0..20 {
-            health.record(Evidence::Late, t0, t0);
-        }
-        assert!(health.estimate(t0) < 0.1);
-        assert_eq!(health.gate(t0), Gate::Closed);
-    }
-
-    #[test]
-    fn what_began_before_the_breaker_opened_does_not_close_it() {
-        let t0 = Instant::now();
-        let mut health = Health::new(t0);
-        for _ in 0..5 {
-            bad(&mut health, t0 + s(10.0));
-        }
-        health.record(Evidence::Good, t0, t0 + s(11.0));
-        assert_eq!(health.gate(t0 + s(11.0)), Gate::Open(t0 + s(12.0)));
-        health.record(Evidence::Good, t0 + s(12.0), t0 + s(13.0));
-        assert_eq!(health.gate(t0 + s(13.0)), Gate::Closed);
+    fn longest_gap(&self) -> f64 {
+        LEAST_REQUESTS * LONGEST.as_secs_f64()
     }
 }

@@ -2,59 +2,59 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::decay;
+use super::{
+    aging::{Aging, faded},
+    spread::{Forecast, Spread},
+};
 
-/// Latency drifts within minutes; older samples say little.
-const HALF_LIFE: Duration = Duration::from_secs(45);
+/// Latency drifts within minutes; older samples say little. With little traffic it spans the last
+/// 20.
+pub(super) const HALF_LIFE: Duration = Duration::from_secs(45);
+pub(super) const SAMPLES: u32 = 20;
+pub(super) const LONGEST: Duration = Duration::from_secs(3600);
 /// Fewer samples tell nothing about a tail.
-const ENOUGH: f64 = 20.0;
+pub(super) const ENOUGH: f64 = 20.0;
 /// Providers jitter: a threshold tighter than this would call ordinary answers late.
-const LEAST_SIGMA: f64 = 0.2;
-const SIGMAS: f64 = 3.0;
+pub(super) const LEAST_SIGMA: f64 = 0.2;
+pub(super) const SIGMAS: f64 = 3.0;
+/// The logarithm of half a second, in the middle of what latencies are.
+const USUAL: f64 = -0.7;
 
-/// A decayed log-normal model of one latency of one target.
+/// A decayed distribution of one latency of one target.
 #[derive(Clone, Debug)]
 pub(crate) struct LogLatency {
-    n: f64,
-    sum: f64,
-    squares: f64,
-    at: Instant,
+    aging: Aging,
+    age: f64,
+    spread: Spread,
 }
 
 impl LogLatency {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
-            n: 0.0,
-            sum: 0.0,
-            squares: 0.0,
-            at: now,
+            aging: Aging::new(HALF_LIFE, SAMPLES, LONGEST, now),
+            age: 0.0,
+            spread: Spread::new(),
         }
     }
 
     pub(crate) fn record(&mut self, latency: Duration, now: Instant) {
-        let ln = ln(latency);
-        let weight = decay(self.at, now, HALF_LIFE);
-        self.n = self.n * weight + 1.0;
-        self.sum = self.sum * weight + ln;
-        self.squares = self.squares * weight + ln * ln;
-        self.at = self.at.max(now);
+        let age = self.aging.advance(true, now);
+        self.spread.fade(faded(age - self.age));
+        self.age = age;
+        self.spread.record(ln(latency) - USUAL);
     }
 
     /// Returns the typical latency (the median of the model), once there is a sample.
     pub(crate) fn typical(&self) -> Option<Duration> {
-        (self.n > 1e-3).then(|| duration((self.sum / self.n).exp()))
+        let known = self.spread.mass() > 1e-3;
+        known.then(|| duration((self.spread.mean() + USUAL).exp()))
     }
 
-    /// Returns the age past which an attempt that starts now is late, exp(mu + 3 sigma); `None`
-    /// with fewer than 20 samples.
-    pub(crate) fn late_after(&self, now: Instant) -> Option<Late> {
-        if self.n < ENOUGH || self.n * decay(self.at, now, HALF_LIFE) < ENOUGH {
-            return None;
-        }
-        let mu = self.sum / self.n;
-        let variance = (self.squares / self.n - mu * mu).max(0.0);
-        Some(Late {
-            ln: mu + SIGMAS * variance.sqrt().max(LEAST_SIGMA),
+    /// Returns how long the next will take; `None` with fewer than 20 samples.
+    pub(crate) fn forecast(&self) -> Option<Forecast> {
+        (self.spread.mass() >= ENOUGH).then_some(Forecast {
+            at: USUAL,
+            spread: self.spread,
         })
     }
 }
@@ -66,13 +66,22 @@ pub(crate) struct Late {
 }
 
 impl Late {
+    pub(super) fn new(ln: f64) -> Self {
+        Self { ln }
+    }
+
+    /// Returns the age as a span.
+    pub(crate) fn after(self) -> Duration {
+        duration(self.ln.exp())
+    }
+
     pub(crate) fn is_exceeded_by(self, age: Duration) -> bool {
         ln(age) > self.ln
     }
 }
 
 /// The logarithm of a latency in seconds, a microsecond at least: that of nothing is not a number.
-fn ln(latency: Duration) -> f64 {
+pub(super) fn ln(latency: Duration) -> f64 {
     latency.as_secs_f64().max(1e-6).ln()
 }
 
@@ -91,20 +100,15 @@ mod tests {
         for _ in 0..19 {
             latency.record(Duration::from_secs(1), now);
         }
-        assert_eq!(latency.late_after(now), None);
+        assert!(latency.forecast().is_none());
         latency.record(Duration::from_secs(1), now);
-        let late = latency.late_after(now).unwrap();
+        let late = latency.forecast().unwrap().late();
         assert!(
             (late.ln - 0.6).abs() < 1e-6,
             "sigma is at least 0.2: {late:?}"
         );
         assert!(late.is_exceeded_by(Duration::from_secs(2)));
         assert!(!late.is_exceeded_by(Duration::from_secs(1)));
-        assert_eq!(
-            latency.late_after(now + Duration::from_secs(45)),
-            None,
-            "samples fade"
-        );
     }
 
     #[test]
@@ -115,7 +119,7 @@ mod tests {
             latency.record(Duration::ZERO, now);
             latency.record(Duration::MAX, now);
         }
-        assert!(latency.late_after(now).is_some());
+        assert!(latency.forecast().is_some());
         assert!(latency.typical().is_some());
     }
 }

@@ -2,74 +2,483 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::decay;
+use super::{
+    aging::{Aging, faded},
+    tasks::{TaskKey, Tasks},
+};
 
-/// A model's quality changes with its releases and prompts, not within minutes.
+/// A model's quality changes with its releases and prompts, not within minutes; with little
+/// feedback, the half-life spans the last 200 scores.
 const HALF_LIFE: Duration = Duration::from_secs(3600);
-/// What is believed of a target that nobody has scored, and with the weight of how many scores.
-const PRIOR: f64 = 0.70;
-const PRIOR_MASS: f64 = 30.0;
+const SAMPLES: u32 = 200;
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+/// A silent drop has to show within minutes.
+const DRIFT_HALF_LIFE: Duration = Duration::from_secs(120);
+const DRIFT_SAMPLES: u32 = 40;
+const DRIFT_LONGEST: Duration = Duration::from_secs(3600);
+/// Form is checked on every answer, so it is known sooner than quality.
+const FORM_HALF_LIFE: Duration = Duration::from_secs(600);
+const FORM_SAMPLES: u32 = 20;
+const FORM_LONGEST: Duration = Duration::from_secs(3600);
 
-/// The decayed mean of the scores that callers reported for a target.
-#[derive(Clone, Debug)]
+/// What is believed of a pool that nobody has scored, and with the weight of how many scores.
+const PRIOR: f64 = 0.70;
+const PRIOR_MASS: f64 = 12.0;
+/// The declared order is the user's guess: each rank is believed to be this much worse.
+const PER_RANK: f64 = 0.02;
+const LEAST_PRIOR: f64 = 0.05;
+/// Scores it takes to outweigh what is believed of a target, of a cell, and of a task.
+const LEVEL_MASS: f64 = 30.0;
+const CELL_MASS: f64 = 30.0;
+const TASK_MASS: f64 = 10.0;
+const DRIFT_MASS: f64 = 12.0;
+/// Noise allowed to a sum of residuals before it counts as drift, in standard deviations; and the
+/// variance of one residual, that of a yes or no at 0.7.
+const DRIFT_SIGMAS: f64 = 0.5;
+const RESIDUAL: f64 = 0.21;
+/// Active tasks from which on the one that stands out most is left out of the drift of the whole.
+const TRIM_FROM: usize = 3;
+/// Answers of bad form are rare: a cell starts at 99 %, with the weight of five checks.
+const VALID: f64 = 0.99;
+const VALID_MASS: f64 = 5.0;
+/// An estimate is never certain.
+const LEAST: f64 = 0.02;
+const MOST: f64 = 0.98;
+/// Width of the sampling, as a share of the posterior's: full width costs half as much regret
+/// again, none locks on to a wrong target.
+const WIDTH: f64 = 0.1;
+const PRIOR_WIDTH: f64 = 0.3;
+/// Sums are kept in units of a past age; half-lives after which they are brought up to date.
+const REBASE: f64 = 40.0;
+
+/// How good the answers of a pool's targets are, by task, from reported scores.
+///
+/// Three sums share the evidence: the level of a target over all tasks, the effect of a task over
+/// all targets, and the cell where both meet. A fast sum of residuals on top of them, the drift,
+/// shows within minutes when a target's answers get worse on all tasks at once.
+///
+/// Sums are kept forward-decayed (Cormode et al., "Forward decay", ICDE 2009): a score is added
+/// with the weight that its age has against a common base, so that nothing needs touching as time
+/// goes by, and one factor per reading brings any number of sums up to date.
+#[derive(Debug)]
 pub(crate) struct Quality {
+    slow: Scale,
+    fast: Scale,
+    form: Scale,
+    /// Sum of all scores, of all ranks, and of all weights, over the targets.
+    all: All,
+    levels: Vec<Level>,
+    tasks: Tasks,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct All {
+    s: f64,
+    ranks: f64,
     n: f64,
-    sum: f64,
-    at: Instant,
+}
+
+/// One target over all tasks.
+#[derive(Clone, Debug)]
+struct Level {
+    /// What the user expects of it.
+    expected: Option<f64>,
+    s: f64,
+    n: f64,
+    drift: f64,
+    drift_n: f64,
+    /// The tasks whose residuals stand out most.
+    outliers: [u32; OUTLIERS],
+}
+
+const OUTLIERS: usize = 8;
+const NONE: u32 = u32::MAX;
+
+/// One target on one task.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cell {
+    pub(super) s: f64,
+    pub(super) n: f64,
+    pub(super) drift: f64,
+    pub(super) drift_n: f64,
+    pub(super) valid: f64,
+    pub(super) invalid: f64,
+}
+
+/// What is believed of a target's answers to a task.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Belief {
+    /// Expected score, 0.02 to 0.98.
+    pub(crate) quality: f64,
+    /// Probability that the form is right, 0 to 1.
+    pub(crate) validity: f64,
+    /// Standard deviation to sample `quality` with.
+    pub(crate) sd: f64,
+    /// Expected score over all tasks.
+    pub(crate) level: f64,
+    /// How much harder (negative) or easier the task is than the rest.
+    pub(crate) task_effect: f64,
+    /// Recent deviation that the slow sums have not taken in yet.
+    pub(crate) drift: f64,
+    /// Decayed number of scores behind the cell, and behind the target.
+    pub(crate) cell_mass: f64,
+    pub(crate) level_mass: f64,
+}
+
+/// When and where a score went, so that it can be corrected.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Recorded {
+    slow_age: f64,
+    fast_age: f64,
 }
 
 impl Quality {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self {
+    /// Creates the state of a pool; `expected` has one entry per target, in declared order.
+    pub(crate) fn new(expected: &[Option<f64>], tasks: usize, now: Instant) -> Self {
+        let level = |expected: &Option<f64>| Level {
+            expected: *expected,
+            s: 0.0,
             n: 0.0,
-            sum: 0.0,
-            at: now,
+            drift: 0.0,
+            drift_n: 0.0,
+            outliers: [NONE; OUTLIERS],
+        };
+        Self {
+            slow: Scale::new(HALF_LIFE, SAMPLES, LONGEST, now),
+            fast: Scale::new(DRIFT_HALF_LIFE, DRIFT_SAMPLES, DRIFT_LONGEST, now),
+            form: Scale::new(FORM_HALF_LIFE, FORM_SAMPLES, FORM_LONGEST, now),
+            all: All::default(),
+            levels: expected.iter().map(level).collect(),
+            tasks: Tasks::new(expected.len(), tasks),
         }
     }
 
-    /// Returns the expected score, 0 to 1, and the decayed number of scores behind it.
-    pub(crate) fn estimate(&self, now: Instant) -> (f64, f64) {
-        if self.n == 0.0 {
-            return (PRIOR, 0.0);
+    /// Starts a reading of what is believed at `now` about answers to a task.
+    pub(crate) fn read(&self, task: TaskKey, now: Instant) -> Reader<'_> {
+        self.reader(self.tasks.find(task), now)
+    }
+
+    /// Takes in a score of a target's answer to a task. All updates use the values before it.
+    pub(crate) fn record(
+        &mut self,
+        target: usize,
+        task: TaskKey,
+        score: f64,
+        now: Instant,
+    ) -> Recorded {
+        let task = self.tasks.enter(task);
+        let slow_age = self.slow.aging.advance(true, now);
+        let fast_age = self.fast.aging.advance(true, now);
+        let terms = self.reader(task, now).terms(target);
+        self.rebase_when_due();
+        let (slow, fast) = (self.slow.grow(slow_age), self.fast.grow(fast_age));
+
+        let residual = score - terms.cell;
+        let freed = score - terms.own_drift - terms.drift / 2.0;
+        let effect = self.tasks.effect_mut(task);
+        effect.s += slow * (score - terms.level - terms.drift - terms.own_drift);
+        effect.n += slow;
+        let Some(level) = self.levels.get_mut(target) else {
+            return Recorded { slow_age, fast_age };
+        };
+        let of_level = slow * (freed - terms.effect);
+        level.s += of_level;
+        level.n += slow;
+        level.drift += fast * residual;
+        level.drift_n += fast;
+        self.all.s += of_level;
+        self.all.ranks += slow * target as f64;
+        self.all.n += slow;
+        if let Some(cell) = self.tasks.cell_mut(task, target) {
+            cell.s += slow * freed;
+            cell.n += slow;
+            cell.drift += fast * residual;
+            cell.drift_n += fast;
         }
-        let weight = decay(self.at, now, HALF_LIFE);
-        let (n, sum) = (self.n * weight, self.sum * weight);
-        ((sum + PRIOR * PRIOR_MASS) / (n + PRIOR_MASS), n)
+        self.note_outlier(target, task);
+        Recorded { slow_age, fast_age }
     }
 
-    pub(crate) fn record(&mut self, score: f64, now: Instant) {
-        self.fade(now);
-        self.n += 1.0;
-        self.sum += score;
+    /// Replaces a score that was recorded before: the difference counts with the weight that the
+    /// old one still has.
+    pub(crate) fn correct(
+        &mut self,
+        target: usize,
+        task: TaskKey,
+        difference: f64,
+        recorded: Recorded,
+    ) {
+        let slow = difference * self.slow.grow(recorded.slow_age);
+        let fast = difference * self.fast.grow(recorded.fast_age);
+        let task = self.tasks.find(task);
+        self.tasks.effect_mut(task).s += slow;
+        self.all.s += slow;
+        if let Some(level) = self.levels.get_mut(target) {
+            level.s += slow;
+            level.drift += fast;
+        }
+        if let Some(cell) = self.tasks.cell_mut(task, target) {
+            cell.s += slow;
+            cell.drift += fast;
+        }
     }
 
-    /// Replaces a score that was recorded at `then`: the difference counts with the weight that
-    /// the old score still has.
-    pub(crate) fn correct(&mut self, old: f64, new: f64, then: Instant, now: Instant) {
-        self.fade(now);
-        self.sum = (self.sum + (new - old) * decay(then, now, HALF_LIFE)).max(0.0);
+    /// Takes in whether the form of a target's answer to a task was right.
+    pub(crate) fn record_form(&mut self, target: usize, task: TaskKey, valid: bool, now: Instant) {
+        let task = self.tasks.enter(task);
+        let age = self.form.aging.advance(true, now);
+        self.rebase_when_due();
+        let weight = self.form.grow(age);
+        if let Some(cell) = self.tasks.cell_mut(task, target) {
+            if valid {
+                cell.valid += weight;
+            } else {
+                cell.invalid += weight;
+            }
+        }
     }
 
-    fn fade(&mut self, now: Instant) {
-        let weight = decay(self.at, now, HALF_LIFE);
-        self.n *= weight;
-        self.sum *= weight;
-        self.at = self.at.max(now);
+    /// Returns the decayed number of scores in the pool.
+    pub(crate) fn feedback(&self, now: Instant) -> f64 {
+        self.all.n * self.slow.shrink(now)
+    }
+
+    fn reader(&self, task: u32, now: Instant) -> Reader<'_> {
+        Reader {
+            quality: self,
+            task,
+            slow: self.slow.shrink(now),
+            fast: self.fast.shrink(now),
+            form: self.form.shrink(now),
+        }
+    }
+
+    /// Keeps the list of the tasks that a target's drift comes from. All fade at the same pace, so
+    /// their order changes only here.
+    fn note_outlier(&mut self, target: usize, task: u32) {
+        let tasks = &self.tasks;
+        let Some(level) = self.levels.get_mut(target) else {
+            return;
+        };
+        if level.outliers.contains(&task) {
+            return;
+        }
+        let size = |task: u32| match task {
+            NONE => -1.0,
+            task => tasks.cell(task, target).drift.abs(),
+        };
+        let least = level
+            .outliers
+            .iter_mut()
+            .min_by(|a, b| size(**a).total_cmp(&size(**b)));
+        if let Some(least) = least.filter(|least| size(**least) < size(task)) {
+            *least = task;
+        }
+    }
+
+    fn rebase_when_due(&mut self) {
+        if let Some(by) = self.slow.rebase() {
+            self.all.s *= by;
+            self.all.ranks *= by;
+            self.all.n *= by;
+            for level in &mut self.levels {
+                level.s *= by;
+                level.n *= by;
+            }
+            self.tasks.scale(|effect| {
+                effect.s *= by;
+                effect.n *= by;
+            });
+            self.tasks.scale_cells(|cell| {
+                cell.s *= by;
+                cell.n *= by;
+            });
+        }
+        if let Some(by) = self.fast.rebase() {
+            for level in &mut self.levels {
+                level.drift *= by;
+                level.drift_n *= by;
+            }
+            self.tasks.scale_cells(|cell| {
+                cell.drift *= by;
+                cell.drift_n *= by;
+            });
+        }
+        if let Some(by) = self.form.rebase() {
+            self.tasks.scale_cells(|cell| {
+                cell.valid *= by;
+                cell.invalid *= by;
+            });
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A reading of one task at one time.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    quality: &'a Quality,
+    task: u32,
+    slow: f64,
+    fast: f64,
+    form: f64,
+}
 
-    #[test]
-    fn a_correction_leaves_what_the_right_score_would_have_left() {
-        let t0 = Instant::now();
-        let t1 = t0 + Duration::from_secs(1800);
-        let (mut a, mut b) = (Quality::new(t0), Quality::new(t0));
-        a.record(0.2, t0);
-        b.record(0.9, t0);
-        a.correct(0.2, 0.9, t0, t1);
-        assert!((a.estimate(t1).0 - b.estimate(t1).0).abs() < 1e-12);
+/// The terms of an estimate.
+struct Terms {
+    level: f64,
+    level_mass: f64,
+    effect: f64,
+    /// The slow estimate.
+    cell: f64,
+    cell_mass: f64,
+    /// Of the target on all tasks, and of this task on top of it.
+    drift: f64,
+    own_drift: f64,
+    validity: f64,
+}
+
+impl Reader<'_> {
+    /// Returns what is believed of one target.
+    pub(crate) fn belief(&self, target: usize) -> Belief {
+        let terms = self.terms(target);
+        let quality = (terms.cell + terms.drift + terms.own_drift).clamp(LEAST, MOST);
+        let level = terms.level.clamp(LEAST, MOST);
+        let rest = CELL_MASS / (terms.cell_mass + CELL_MASS);
+        let variance = WIDTH * WIDTH * quality * (1.0 - quality) / (terms.cell_mass + CELL_MASS)
+            + PRIOR_WIDTH * PRIOR_WIDTH * rest * rest * level * (1.0 - level)
+                / (terms.level_mass + LEVEL_MASS);
+        Belief {
+            quality,
+            validity: terms.validity,
+            sd: variance.max(0.0).sqrt(),
+            level: terms.level,
+            task_effect: terms.effect,
+            drift: terms.drift + terms.own_drift,
+            cell_mass: terms.cell_mass,
+            level_mass: terms.level_mass,
+        }
+    }
+
+    fn terms(&self, target: usize) -> Terms {
+        let Self { quality, slow, .. } = *self;
+        let cell = quality.tasks.cell(self.task, target);
+        let effect = quality.tasks.effect(self.task);
+        let effect = effect.s * slow / (effect.n * slow + TASK_MASS);
+        let (level, level_mass, drift) = match quality.levels.get(target) {
+            Some(level) => (
+                self.level(level, target),
+                level.n * slow,
+                self.drift(level, target),
+            ),
+            None => (PRIOR, 0.0, 0.0),
+        };
+        let cell_mass = cell.n * slow;
+        let prior = (level + effect).clamp(LEAST, MOST);
+        let (valid, invalid) = (cell.valid * self.form, cell.invalid * self.form);
+        // What this task shows beyond the drift of the whole.
+        let recent = cell.drift_n * self.fast;
+        let own_drift = drifted(cell.drift * self.fast - recent * drift, recent);
+        Terms {
+            level,
+            level_mass,
+            effect,
+            cell: (cell.s * slow + CELL_MASS * prior) / (cell_mass + CELL_MASS),
+            cell_mass,
+            drift,
+            own_drift,
+            validity: (valid + VALID * VALID_MASS) / (valid + invalid + VALID_MASS),
+        }
+    }
+
+    /// The level of a target: its own scores, and what is believed where there are few. What is no
+    /// longer observed is believed to be like the rest, in declared order.
+    fn level(&self, level: &Level, rank: usize) -> f64 {
+        let Self { quality, slow, .. } = *self;
+        let prior = level.expected.unwrap_or_else(|| {
+            let all = quality.all;
+            let rest = (slow * (all.s + PER_RANK * all.ranks) + PRIOR * PRIOR_MASS)
+                / (slow * all.n + PRIOR_MASS);
+            (rest - PER_RANK * rank as f64).max(LEAST_PRIOR)
+        });
+        (level.s * slow + LEVEL_MASS * prior) / (level.n * slow + LEVEL_MASS)
+    }
+
+    /// The drift of a target on all tasks. Where several are active, the one that stands out most
+    /// is left out: a single task that fails says nothing about the others.
+    fn drift(&self, level: &Level, target: usize) -> f64 {
+        let fast = self.fast;
+        let (mut sum, mut n) = (level.drift * fast, level.drift_n * fast);
+        if n < 1e-3 {
+            return 0.0;
+        }
+        let cells = level.outliers.iter().filter(|task| **task != NONE);
+        let cells = cells.map(|task| self.quality.tasks.cell(*task, target));
+        let active = cells.clone().filter(|cell| cell.drift_n * fast >= 0.5);
+        if active.count() >= TRIM_FROM {
+            let direction = sum.signum();
+            let most = cells.max_by(|a, b| (a.drift * direction).total_cmp(&(b.drift * direction)));
+            if let Some(most) = most.filter(|most| most.drift * direction > 0.0) {
+                sum = direction * (direction * (sum - most.drift * fast)).max(0.0);
+                n = (n - most.drift_n * fast).max(0.0);
+            }
+        }
+        drifted(sum, n)
+    }
+}
+
+/// The mean of `n` residuals that sum to `sum`, less what noise may be.
+fn drifted(sum: f64, n: f64) -> f64 {
+    let noise = DRIFT_SIGMAS * (RESIDUAL * n.max(0.0)).sqrt();
+    sum.signum() * (sum.abs() - noise).max(0.0) / (n.max(0.0) + DRIFT_MASS)
+}
+
+/// The scale of forward-decayed sums.
+#[derive(Debug)]
+struct Scale {
+    aging: Aging,
+    /// The age at which weight is 1.
+    base: f64,
+}
+
+impl Scale {
+    fn new(half_life: Duration, samples: u32, longest: Duration, now: Instant) -> Self {
+        Self {
+            aging: Aging::new(half_life, samples, longest, now),
+            base: 0.0,
+        }
+    }
+
+    /// The factor that brings a sum up to `now`.
+    fn shrink(&self, now: Instant) -> f64 {
+        faded(self.aging.age(now) - self.base)
+    }
+
+    /// The weight of what is recorded at an age.
+    fn grow(&self, age: f64) -> f64 {
+        (age - self.base).min(2.0 * REBASE).exp2()
+    }
+
+    /// Where the base is too far back: moves it, and returns the factor for all sums.
+    fn rebase(&mut self) -> Option<f64> {
+        let by = self.aging.advance(false, self.aging.last()) - self.base;
+        (by > REBASE).then(|| {
+            self.base += by;
+            faded(by)
+        })
+    }
+}
+
+impl Default for Belief {
+    fn default() -> Self {
+        Self {
+            quality: PRIOR,
+            validity: VALID,
+            sd: 0.0,
+            level: PRIOR,
+            task_effect: 0.0,
+            drift: 0.0,
+            cell_mass: 0.0,
+            level_mass: 0.0,
+        }
     }
 }
