@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod checks;
 pub mod classify;
 #[cfg(feature = "gateway")]
 pub mod config;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, Checking},
     collect::{Collected, Collector},
     refusal::refuse,
     request_body::RequestBody,
@@ -403,6 +403,10 @@ impl<S> Prepared<S> {
         let hold_back = self.parts.extensions.get::<HoldBack>();
         let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);
         let call = call.cloned();
+        let checking = self.rules.checks.take().map(|checks| {
+            let json_mode = self.located.json_mode;
+            Checking::new(checks, self.endpoint.kind, self.task(), json_mode)
+        });
         let mark = self.parts.extensions.remove::<Mark>();
         let routed = ticket.routed();
         let observed = *routed.reason() == Reason::Observed
@@ -421,6 +425,7 @@ impl<S> Prepared<S> {
             call.map(|call| (call, mark)),
             uri,
             self.dialect,
+            checking,
         );
         self.into_step(Some((attempt, hold_back)))
     }

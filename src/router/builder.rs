@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    fmt,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex,
@@ -19,6 +20,7 @@ use super::{
     target::{Credential, Pool, Target},
 };
 use crate::{
+    checks::{Check, Checks},
     classify::Classify,
     policy::{Adaptive, RoutingPolicy},
     tasks::ClassifyTask,
@@ -34,7 +36,6 @@ const LEDGER: usize = 16_384;
 const UNNAMED: &str = "default";
 
 /// Builds an [`OutcomeRouter`].
-#[derive(Debug)]
 #[must_use]
 pub struct Builder {
     models: Option<Pool>,
@@ -42,6 +43,7 @@ pub struct Builder {
     policy: Arc<dyn RoutingPolicy>,
     classifier: Option<Arc<dyn Classify>>,
     tasks: Option<Arc<dyn ClassifyTask>>,
+    checks: Vec<Arc<dyn Check>>,
     clock: Arc<dyn Clock>,
     seed: Option<u64>,
     max_body: usize,
@@ -56,6 +58,7 @@ impl Builder {
             policy: Arc::new(Adaptive),
             classifier: None,
             tasks: None,
+            checks: Vec::new(),
             clock: Arc::new(SystemClock),
             seed: None,
             max_body: MAX_BODY,
@@ -97,6 +100,13 @@ impl Builder {
         self
     }
 
+    /// Adds a check of good answers for the pools that have none of their own; see
+    /// [`checks`](crate::checks). Default: none.
+    pub fn success_when(mut self, check: impl Check + 'static) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+
     /// Sets the clock. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -134,7 +144,7 @@ impl Builder {
         let mut assembly = Assembly::default();
         let unnamed = self.models.is_some();
         for pool in self.models.into_iter().chain(self.pools) {
-            assembly.add(pool, &self.policy, now)?;
+            assembly.add(pool, &self.policy, &self.checks, now)?;
         }
         if assembly.targets.is_empty() {
             return Err(BuildError::new("a router needs at least one model"));
@@ -174,6 +184,20 @@ impl Builder {
     }
 }
 
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("models", &self.models)
+            .field("pools", &self.pools)
+            .field("policy", &self.policy)
+            .field("classifier", &self.classifier)
+            .field("tasks", &self.tasks)
+            .field("checks", &self.checks.len())
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
 use super::{CredentialState, Name, PoolEntry, TargetEntry};
 
 /// What a build puts together.
@@ -191,6 +215,7 @@ impl Assembly {
         &mut self,
         pool: Pool,
         policy: &Arc<dyn RoutingPolicy>,
+        checks: &[Arc<dyn Check>],
         now: tokio::time::Instant,
     ) -> Result<(), BuildError> {
         let what = format!("pool {:?}", pool.name);
@@ -226,6 +251,7 @@ impl Assembly {
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
+            checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
         });
         Ok(())
     }

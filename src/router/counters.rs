@@ -9,10 +9,12 @@ pub(crate) struct Counters {
     policy_panics: AtomicU64,
     classifier_panics: AtomicU64,
     task_panics: AtomicU64,
+    check_panics: AtomicU64,
     repeats: AtomicU64,
     paid_twice: AtomicU64,
     refused: AtomicU64,
     reports: AtomicU64,
+    forms: AtomicU64,
 }
 
 /// Why a request passed through the layer unrouted.
@@ -73,6 +75,8 @@ pub struct Counts {
     pub classifier_panics: u64,
     /// Panics of a task classifier, which were caught.
     pub task_panics: u64,
+    /// Panics of a check, which were caught.
+    pub check_panics: u64,
     /// Attempts beyond the first of their call.
     pub repeats: u64,
     /// Repeats after an attempt that the provider may have worked on, and charged for.
@@ -81,6 +85,8 @@ pub struct Counts {
     pub refused: u64,
     /// Scores taken in.
     pub reports: u64,
+    /// Grades of form taken in.
+    pub forms: u64,
 }
 
 impl Counters {
@@ -102,6 +108,10 @@ impl Counters {
         add(&self.task_panics);
     }
 
+    pub(crate) fn check_panicked(&self) {
+        add(&self.check_panics);
+    }
+
     pub(crate) fn repeated(&self, maybe_paid: bool) {
         add(&self.repeats);
         if maybe_paid {
@@ -117,6 +127,10 @@ impl Counters {
         add(&self.reports);
     }
 
+    pub(crate) fn formed(&self) {
+        add(&self.forms);
+    }
+
     pub(super) fn snapshot(&self) -> Counts {
         let passed_through = Passed::ALL
             .iter()
@@ -130,10 +144,12 @@ impl Counters {
             policy_panics: load(&self.policy_panics),
             classifier_panics: load(&self.classifier_panics),
             task_panics: load(&self.task_panics),
+            check_panics: load(&self.check_panics),
             repeats: load(&self.repeats),
             paid_twice: load(&self.paid_twice),
             refused: load(&self.refused),
             reports: load(&self.reports),
+            forms: load(&self.forms),
         }
     }
 }

@@ -91,6 +91,7 @@ struct Entry {
     sequence: u64,
     target: u32,
     scored: Option<(f64, Instant)>,
+    form: Option<bool>,
 }
 
 /// What a score changes.
@@ -117,6 +118,7 @@ impl Ledger {
                 sequence,
                 target,
                 scored: None,
+                form: None,
             });
         }
         OutcomeId {
@@ -132,10 +134,36 @@ impl Ledger {
         score: Score,
         now: Instant,
     ) -> Result<(u32, Change), ReportError> {
+        self.with(id, |entry| {
+            let change = match entry.scored {
+                Some((old, _)) if old == score.value() => Change::Nothing,
+                Some((old, then)) => Change::Correction { old, then },
+                None => Change::First,
+            };
+            // A correction counts with the weight of the first report, so its time stays.
+            let then = entry.scored.map_or(now, |(_, then)| then);
+            entry.scored = Some((score.value(), then));
+            (entry.target, change)
+        })
+    }
+
+    /// Notes a grade of form; returns the target and what was noted before.
+    pub(super) fn form(
+        &self,
+        id: OutcomeId,
+        valid: bool,
+    ) -> Result<(u32, Option<bool>), ReportError> {
+        self.with(id, |entry| (entry.target, entry.form.replace(valid)))
+    }
+
+    fn with<T>(
+        &self,
+        id: OutcomeId,
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Result<T, ReportError> {
+        let error = |kind| ReportError { kind };
         if self.keys.hash_one(id.sequence) != id.tag {
-            return Err(ReportError {
-                kind: ReportErrorKind::Foreign,
-            });
+            return Err(error(ReportErrorKind::Foreign));
         }
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let at = slot(id.sequence, slots.len());
@@ -143,18 +171,8 @@ impl Ledger {
             .get_mut(at)
             .and_then(Option::as_mut)
             .filter(|entry| entry.sequence == id.sequence)
-            .ok_or(ReportError {
-                kind: ReportErrorKind::Forgotten,
-            })?;
-        let change = match entry.scored {
-            Some((old, _)) if old == score.value() => Change::Nothing,
-            Some((old, then)) => Change::Correction { old, then },
-            None => Change::First,
-        };
-        // A correction counts with the weight of the first report, so its time stays.
-        let then = entry.scored.map_or(now, |(_, then)| then);
-        entry.scored = Some((score.value(), then));
-        Ok((entry.target, change))
+            .ok_or(error(ReportErrorKind::Forgotten))?;
+        Ok(change(entry))
     }
 }
 
@@ -183,6 +201,16 @@ mod tests {
                 }
             ))
         );
+    }
+
+    #[test]
+    fn a_form_is_noted_beside_a_score() {
+        let (ledger, now) = (Ledger::new(8), Instant::now());
+        let id = ledger.open(3, 7);
+        assert_eq!(ledger.form(id, true), Ok((7, None)));
+        assert_eq!(ledger.score(id, Score::BEST, now), Ok((7, Change::First)));
+        assert_eq!(ledger.form(id, false), Ok((7, Some(true))));
+        assert!(Ledger::new(8).form(id, true).unwrap_err().is_foreign());
     }
 
     #[test]

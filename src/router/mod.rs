@@ -62,7 +62,7 @@ use self::{
     group::Group,
     ledger::{Change, Ledger},
 };
-use crate::{classify::Classify, policy::RoutingPolicy, tasks::ClassifyTask};
+use crate::{checks::Checks, classify::Classify, policy::RoutingPolicy, tasks::ClassifyTask};
 
 /// How long routing waits for a target to become free, unless the caller says otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -105,6 +105,7 @@ struct PoolEntry {
     upgrade: bool,
     hold_back: bool,
     derive_sessions: bool,
+    checks: Option<Checks>,
 }
 
 #[derive(Debug)]
@@ -213,6 +214,34 @@ impl OutcomeRouter {
         self.report_at(id, score, self.now())
     }
 
+    /// Takes in whether the answer of an attempt has the form that was asked for. Twice is once,
+    /// later replaces earlier. Form is not quality: it is learned apart from scores.
+    ///
+    /// # Errors
+    ///
+    /// If this router did not issue the id, or has forgotten it.
+    pub fn report_form_at(
+        &self,
+        id: OutcomeId,
+        valid: bool,
+        _now: Instant,
+    ) -> Result<(), ReportError> {
+        let (_target, before) = self.inner.ledger.form(id, valid)?;
+        if before != Some(valid) {
+            self.inner.counters.formed();
+        }
+        Ok(())
+    }
+
+    /// Takes in the form of an answer now; see [`report_form_at`](Self::report_form_at).
+    ///
+    /// # Errors
+    ///
+    /// As [`report_form_at`](Self::report_form_at).
+    pub fn report_form(&self, id: OutcomeId, valid: bool) -> Result<(), ReportError> {
+        self.report_form_at(id, valid, self.now())
+    }
+
     /// Returns the mode of a pool, or `None` where there is no pool of this name.
     #[must_use]
     pub fn mode(&self, pool: &str) -> Option<Mode> {
@@ -300,6 +329,7 @@ impl OutcomeRouter {
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
+            checks: pool.checks.clone(),
         })
     }
 
@@ -437,12 +467,13 @@ impl fmt::Debug for OutcomeRouter {
 }
 
 /// How a pool is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PoolRules {
     pub(crate) mode: Mode,
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) checks: Option<Checks>,
 }
 
 impl PoolEntry {

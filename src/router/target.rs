@@ -7,6 +7,7 @@ use http::{
 
 use super::error::BuildError;
 use crate::{
+    checks::Check,
     dialect::{self, Dialect},
     policy::RoutingPolicy,
 };
@@ -234,7 +235,7 @@ impl fmt::Debug for Credential {
 }
 
 /// The targets that may serve a requested model, in order of preference.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pool {
     pub(crate) name: String,
     pub(crate) aliases: Vec<String>,
@@ -245,6 +246,7 @@ pub struct Pool {
     pub(crate) upgrade: bool,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) checks: Vec<Arc<dyn Check>>,
 }
 
 impl Pool {
@@ -262,6 +264,7 @@ impl Pool {
             upgrade: false,
             hold_back: true,
             derive_sessions: false,
+            checks: Vec::new(),
         }
     }
 
@@ -329,6 +332,27 @@ impl Pool {
     pub fn derive_sessions(mut self, derive: bool) -> Self {
         self.derive_sessions = derive;
         self
+    }
+
+    /// Adds a check of good answers, which reports by itself; see [`checks`](crate::checks).
+    /// Default: those of [`Builder::success_when`](super::Builder::success_when).
+    #[must_use]
+    pub fn success_when(mut self, check: impl Check + 'static) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.name)
+            .field("aliases", &self.aliases)
+            .field("targets", &self.targets)
+            .field("policy", &self.policy)
+            .field("mode", &self.mode)
+            .field("checks", &self.checks.len())
+            .finish_non_exhaustive()
     }
 }
 
