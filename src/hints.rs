@@ -6,6 +6,7 @@
 pub use crate::router::Routed;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -162,6 +163,9 @@ struct Attempted {
     tokens: u64,
     routed: Routed,
     verdict: Option<Verdict>,
+    /// The answer is good as answers go, but failed its checks and is to be asked for again.
+    unsatisfactory: bool,
+    task: Option<Cow<'static, str>>,
 }
 
 /// Names an attempt within its call.
@@ -225,13 +229,21 @@ impl Call {
         })
     }
 
-    pub(crate) fn begin(&self, target: TargetId, tokens: u64, routed: Routed) -> AttemptIndex {
+    pub(crate) fn begin(
+        &self,
+        target: TargetId,
+        tokens: u64,
+        task: Option<Cow<'static, str>>,
+        routed: Routed,
+    ) -> AttemptIndex {
         self.with(|state| {
             state.attempts.push(Attempted {
                 target,
                 tokens,
                 routed,
                 verdict: None,
+                unsatisfactory: false,
+                task,
             });
             AttemptIndex(state.attempts.len() - 1)
         })
@@ -243,6 +255,27 @@ impl Call {
                 attempt.verdict = Some(verdict);
             }
         });
+    }
+
+    /// Notes that the good answer of an attempt is to be asked for again.
+    pub(crate) fn ask_again(&self, index: AttemptIndex) {
+        self.with(|state| {
+            if let Some(attempt) = state.attempts.get_mut(index.0) {
+                attempt.unsatisfactory = true;
+            }
+        });
+    }
+
+    pub(crate) fn is_to_be_asked_again(&self, index: AttemptIndex) -> bool {
+        self.with(|state| {
+            let attempt = state.attempts.get(index.0);
+            attempt.is_some_and(|attempt| attempt.unsatisfactory)
+        })
+    }
+
+    /// Returns what a classifier said of the call's work.
+    pub(crate) fn task(&self) -> Option<Cow<'static, str>> {
+        self.with(|state| state.attempts.last()?.task.clone())
     }
 
     /// Returns what became of an attempt.

@@ -19,7 +19,7 @@ use crate::{
     },
     dialect::{Dialect, EndpointKind, sse::Observer},
     hints::{AttemptIndex, Call, Mark},
-    router::{Outcome, OutcomeId, OutcomeRouter, Ticket},
+    router::{Outcome, OutcomeId, OutcomeRouter, Score, Ticket},
 };
 
 /// How much of a body that is no stream is kept for its judgement.
@@ -57,6 +57,8 @@ pub(super) struct Checking {
     endpoint: EndpointKind,
     task: Option<String>,
     json_mode: bool,
+    /// Below which quality the answer is asked for again.
+    cascade: Option<Score>,
     /// The beginning of a body that is not kept whole.
     copy: Vec<u8>,
     complete: bool,
@@ -93,12 +95,14 @@ impl Attempt {
         router: &OutcomeRouter,
         ticket: Ticket,
         call: Option<(Call, Option<Mark>)>,
+        task: Option<Cow<'static, str>>,
         uri: Uri,
         dialect: &'static dyn Dialect,
         checking: Option<Box<Checking>>,
     ) -> Box<Self> {
         let call = call.map(|(call, mark)| {
-            let index = call.begin(ticket.target_id(), ticket.tokens(), ticket.routed().clone());
+            let (target, tokens) = (ticket.target_id(), ticket.tokens());
+            let index = call.begin(target, tokens, task, ticket.routed().clone());
             if let Some(mark) = mark {
                 mark.set(index);
             }
@@ -264,6 +268,14 @@ impl Attempt {
             _ => None,
         };
         let id = self.ticket.as_ref().map(Ticket::outcome_id);
+        // Nobody has seen it yet, and it is here to its end.
+        let is_held = !self.released && matches!(self.watch, Watch::Whole { .. });
+        let least = self.checking.as_ref().and_then(|checking| checking.cascade);
+        if let (Some((call, index)), Some(least)) = (&self.call, least.filter(|_| is_held))
+            && graded.is_some_and(|graded| graded.fails(least))
+        {
+            call.ask_again(*index);
+        }
         self.settle(verdict, usage, now);
         if let (Some(graded), Some(id)) = (graded, id) {
             self.report(graded, id, now);
@@ -342,12 +354,14 @@ impl Checking {
         endpoint: EndpointKind,
         task: Option<&str>,
         json_mode: bool,
+        cascade: Option<Score>,
     ) -> Box<Self> {
         Box::new(Self {
             checks,
             endpoint,
             task: task.map(str::to_owned),
             json_mode,
+            cascade,
             copy: Vec::new(),
             complete: true,
         })

@@ -404,8 +404,8 @@ impl<S> Prepared<S> {
         let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);
         let call = call.cloned();
         let checking = self.rules.checks.take().map(|checks| {
-            let json_mode = self.located.json_mode;
-            Checking::new(checks, self.endpoint.kind, self.task(), json_mode)
+            let (kind, json_mode) = (self.endpoint.kind, self.located.json_mode);
+            Checking::new(checks, kind, self.task(), json_mode, self.rules.cascade)
         });
         let mark = self.parts.extensions.remove::<Mark>();
         let routed = ticket.routed();
@@ -423,6 +423,7 @@ impl<S> Prepared<S> {
             router,
             ticket,
             call.map(|call| (call, mark)),
+            self.task.take(),
             uri,
             self.dialect,
             checking,

@@ -251,6 +251,7 @@ impl Assembly {
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
+            cascade: pool.cascade.then_some(pool.cascade_below),
             checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
         });
         Ok(())

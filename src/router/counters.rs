@@ -12,6 +12,7 @@ pub(crate) struct Counters {
     check_panics: AtomicU64,
     repeats: AtomicU64,
     paid_twice: AtomicU64,
+    cascades: AtomicU64,
     refused: AtomicU64,
     reports: AtomicU64,
     forms: AtomicU64,
@@ -81,6 +82,8 @@ pub struct Counts {
     pub repeats: u64,
     /// Repeats after an attempt that the provider may have worked on, and charged for.
     pub paid_twice: u64,
+    /// Good answers that failed their checks and were asked for again, of another target.
+    pub cascades: u64,
     /// Answers of our own: nobody was free.
     pub refused: u64,
     /// Scores taken in.
@@ -119,6 +122,10 @@ impl Counters {
         }
     }
 
+    pub(crate) fn cascaded(&self) {
+        add(&self.cascades);
+    }
+
     pub(crate) fn refused(&self) {
         add(&self.refused);
     }
@@ -147,6 +154,7 @@ impl Counters {
             check_panics: load(&self.check_panics),
             repeats: load(&self.repeats),
             paid_twice: load(&self.paid_twice),
+            cascades: load(&self.cascades),
             refused: load(&self.refused),
             reports: load(&self.reports),
             forms: load(&self.forms),

@@ -56,6 +56,8 @@ impl Score {
     pub const BEST: Self = Self(1.0);
     /// The worst score.
     pub const WORST: Self = Self(0.0);
+    /// Half-way between them.
+    pub const MIDDLE: Self = Self(0.5);
 
     /// Creates a score.
     ///

@@ -106,6 +106,7 @@ struct PoolEntry {
     hold_back: bool,
     derive_sessions: bool,
     checks: Option<Checks>,
+    cascade: Option<Score>,
 }
 
 #[derive(Debug)]
@@ -330,6 +331,7 @@ impl OutcomeRouter {
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
             checks: pool.checks.clone(),
+            cascade: pool.cascade,
         })
     }
 
@@ -361,6 +363,19 @@ impl OutcomeRouter {
         let name = self.inner.name(request.model).ok()?;
         let evaluation = self.inner.evaluate(request, name, number, now).ok()?;
         Some(evaluation.next())
+    }
+
+    /// Returns whether a target that the call has not tried is free now and expected to do better
+    /// than `failed`, whose answer failed its checks.
+    pub(crate) fn better_alternative(
+        &self,
+        request: &PickRequest<'_>,
+        failed: TargetId,
+        now: Instant,
+    ) -> bool {
+        // Those that were tried, the failed one among them, come last.
+        debug_assert!(request.tried.contains(&failed));
+        self.alternative(request, now) == Some(Next::Other)
     }
 
     /// Serves the requested target whatever its state, and notes what would have been picked.
@@ -474,6 +489,8 @@ pub(crate) struct PoolRules {
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
     pub(crate) checks: Option<Checks>,
+    /// Below which quality an answer is asked for again, where that is wanted.
+    pub(crate) cascade: Option<Score>,
 }
 
 impl PoolEntry {

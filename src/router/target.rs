@@ -5,7 +5,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use super::error::BuildError;
+use super::{Score, error::BuildError};
 use crate::{
     checks::Check,
     dialect::{self, Dialect},
@@ -247,6 +247,8 @@ pub struct Pool {
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
     pub(crate) checks: Vec<Arc<dyn Check>>,
+    pub(crate) cascade: bool,
+    pub(crate) cascade_below: Score,
 }
 
 impl Pool {
@@ -265,6 +267,8 @@ impl Pool {
             hold_back: true,
             derive_sessions: false,
             checks: Vec::new(),
+            cascade: false,
+            cascade_below: Score::MIDDLE,
         }
     }
 
@@ -339,6 +343,27 @@ impl Pool {
     #[must_use]
     pub fn success_when(mut self, check: impl Check + 'static) -> Self {
         self.checks.push(Arc::new(check));
+        self
+    }
+
+    /// Sets whether an answer that fails its [checks](Self::success_when) is asked for again, of a
+    /// better target. Default: it is not, and checks only report.
+    ///
+    /// For answers that are not streamed and are still held back when they end (64 KiB at most),
+    /// below a [`FailoverLayer`](crate::FailoverLayer) and within its attempts, deadline and
+    /// budget. Where nobody better is free, or the next attempt comes to nothing, the answer that
+    /// failed its checks is delivered after all. The provider has been paid for it either way.
+    #[must_use]
+    pub fn cascade(mut self, cascade: bool) -> Self {
+        self.cascade = cascade;
+        self
+    }
+
+    /// Sets below which quality an answer fails its checks. One of the wrong form always does.
+    /// Default: 0.5.
+    #[must_use]
+    pub fn cascade_below(mut self, quality: Score) -> Self {
+        self.cascade_below = quality;
         self
     }
 }
