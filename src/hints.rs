@@ -78,6 +78,8 @@ impl Session {
 pub struct Candidates {
     kind: CandidatesKind,
     names: Arc<[String]>,
+    /// A target that is ruled out beside, by its name alone.
+    but: Option<Arc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,10 +111,24 @@ impl Candidates {
         Self {
             kind,
             names: names.into_iter().map(Into::into).collect(),
+            but: None,
         }
     }
 
+    pub(crate) fn all() -> Self {
+        Self::except::<[String; 0]>([])
+    }
+
+    /// Rules out one target more.
+    pub(crate) fn but(mut self, target: &str) -> Self {
+        self.but = Some(target.into());
+        self
+    }
+
     pub(crate) fn allows(&self, target: &str, model: &str) -> bool {
+        if self.but.as_deref() == Some(target) {
+            return false;
+        }
         let named = self
             .names
             .iter()
@@ -137,6 +153,10 @@ pub struct Deadline(pub Duration);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Risk;
 
+/// Marks the copy of a call, whose answer nobody reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shadowing;
+
 /// Switches hold-back for one request: whether a streamed answer is held until its first content,
 /// so that an error before it can still fail over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +175,7 @@ pub struct Call {
 struct CallState {
     attempts: Vec<Attempted>,
     side_effects: bool,
+    tool_loop: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -308,6 +329,14 @@ impl Call {
 
     pub(crate) fn has_side_effects(&self) -> bool {
         self.with(|state| state.side_effects)
+    }
+
+    pub(crate) fn note_tool_loop(&self) {
+        self.with(|state| state.tool_loop = true);
+    }
+
+    pub(crate) fn is_tool_loop(&self) -> bool {
+        self.with(|state| state.tool_loop)
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut CallState) -> T) -> T {

@@ -13,6 +13,7 @@ pub mod hints;
 pub mod policy;
 pub mod route;
 pub mod router;
+pub mod shadow;
 mod stats;
 pub mod tasks;
 
@@ -25,4 +26,5 @@ pub use crate::{
         BuildError, Credential, Decision, Mode, NobodyFree, Outcome, OutcomeId, OutcomeRouter,
         PickRequest, Pool, Reason, Score, Snapshot, Target, Ticket, Unavailable, Upstream,
     },
+    shadow::ShadowLayer,
 };

@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "failover",
         &["route", "router", "hints", "classify", "dialect"],
     ),
+    ("shadow", &["route", "router", "hints", "dialect"]),
     ("guide", &[]),
 ];
 

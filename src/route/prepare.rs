@@ -23,7 +23,9 @@ use super::{
 };
 use crate::{
     dialect::{self, Dialect, Endpoint, Located, Unroutable},
-    hints::{Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Strict, Task, Tenant},
+    hints::{
+        Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Shadowing, Strict, Task, Tenant,
+    },
     router::{
         LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
         TargetId, Ticket, Unavailable, after,
@@ -67,6 +69,10 @@ pub(super) struct Prepared<S> {
 }
 
 /// A request that is ready to go out.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per call and moved on at once; a box would be an allocation on every call"
+)]
 pub(super) enum Sending<S, B: Body> {
     /// Unrouted.
     Untouched {
@@ -168,7 +174,9 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                     Ok((located, rules)) => {
                         let body = &*chunks.make_contiguous();
                         let off = rules.mode == Mode::Off;
-                        let derived = rules.derive_sessions && !off;
+                        // A copy is no step of its conversation.
+                        let is_copy = parts.extensions.get::<Shadowing>().is_some();
+                        let derived = rules.derive_sessions && !off && !is_copy;
                         let session_key = session_key(&parts, body, derived);
                         let facts = Facts {
                             dialect,
@@ -324,6 +332,9 @@ impl<S> Prepared<S> {
                 };
             }
         }
+        if !self.is_shadow() {
+            router.counters().refused();
+        }
         Step::Refuse(refuse(self.dialect, &unavailable))
     }
 
@@ -345,6 +356,7 @@ impl<S> Prepared<S> {
             .risk_averse(extensions.get::<Risk>().is_some())
             .stream(self.located.stream)
             .tool_loop(self.located.tool_loop)
+            .shadow(self.is_shadow())
             .dialect(self.dialect.name())
             .tokens(estimate_tokens(self.len, self.located.max_output_tokens));
         if let Some(task) = self.task() {
@@ -363,6 +375,10 @@ impl<S> Prepared<S> {
             request = request.candidates(candidates);
         }
         request
+    }
+
+    fn is_shadow(&self) -> bool {
+        self.parts.extensions.get::<Shadowing>().is_some()
     }
 
     /// Returns what kind of work it is: what the caller says wins.
@@ -399,6 +415,9 @@ impl<S> Prepared<S> {
         let call = self.parts.extensions.get::<Call>();
         if let Some(call) = call.filter(|_| self.located.side_effects) {
             call.note_side_effects();
+        }
+        if let Some(call) = call.filter(|_| self.located.tool_loop) {
+            call.note_tool_loop();
         }
         let hold_back = self.parts.extensions.get::<HoldBack>();
         let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);

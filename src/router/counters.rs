@@ -13,6 +13,7 @@ pub(crate) struct Counters {
     repeats: AtomicU64,
     paid_twice: AtomicU64,
     cascades: AtomicU64,
+    shadows: AtomicU64,
     refused: AtomicU64,
     reports: AtomicU64,
     forms: AtomicU64,
@@ -84,6 +85,8 @@ pub struct Counts {
     pub paid_twice: u64,
     /// Good answers that failed their checks and were asked for again, of another target.
     pub cascades: u64,
+    /// Copies of calls that were sent to another target, their answers dropped.
+    pub shadows: u64,
     /// Answers of our own: nobody was free.
     pub refused: u64,
     /// Scores taken in.
@@ -126,6 +129,10 @@ impl Counters {
         add(&self.cascades);
     }
 
+    pub(crate) fn shadowed(&self) {
+        add(&self.shadows);
+    }
+
     pub(crate) fn refused(&self) {
         add(&self.refused);
     }
@@ -155,6 +162,7 @@ impl Counters {
             repeats: load(&self.repeats),
             paid_twice: load(&self.paid_twice),
             cascades: load(&self.cascades),
+            shadows: load(&self.shadows),
             refused: load(&self.refused),
             reports: load(&self.reports),
             forms: load(&self.forms),

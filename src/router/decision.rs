@@ -17,6 +17,8 @@ pub enum Reason {
     LeastBad,
     /// The pool is only observed, or off: the requested model serves.
     Observed,
+    /// It is asked beside the target that serves, and its answer is dropped.
+    Shadow,
 }
 
 /// Why a target does not serve a request, or not now.
@@ -73,6 +75,7 @@ impl fmt::Display for Reason {
             Self::Instead { of, because } => write!(f, "{of}: {because}"),
             Self::LeastBad => f.write_str("nobody is free, least bad"),
             Self::Observed => f.write_str("observed only"),
+            Self::Shadow => f.write_str("shadow of a call"),
         }
     }
 }

@@ -83,7 +83,8 @@ impl Inner {
         if eligible.is_empty() {
             return Err(UnavailableKind::NoCandidate.into());
         }
-        let sole = eligible.len() == 1;
+        // That nobody else is there is no reason to bother a failing target with a copy.
+        let sole = eligible.len() == 1 && !request.shadow;
         let mut evaluation = Evaluation {
             name,
             pool,
@@ -333,6 +334,12 @@ impl<'a> Evaluation<'a> {
                 Next::Nobody { wait, tried }
             }
         }
+    }
+
+    /// Returns whether the best candidate is free of anything that stands against it.
+    pub(super) fn has_free(&self) -> bool {
+        let best = self.best().and_then(|best| self.standings.get(best));
+        best.is_some_and(|best| best.tier == FREE)
     }
 
     pub(super) fn target(&self, index: usize) -> Option<TargetId> {

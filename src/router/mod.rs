@@ -161,7 +161,13 @@ impl OutcomeRouter {
         }
         for _ in 0..RACES {
             let evaluation = self.inner.evaluate(request, name, number, now)?;
-            let (chosen, reason) = evaluation.choose()?;
+            let (chosen, mut reason) = evaluation.choose()?;
+            if request.shadow {
+                if !evaluation.has_free() {
+                    return Err(UnavailableKind::NobodyFree.into());
+                }
+                reason = Reason::Shadow;
+            }
             if let Some(ticket) = self.open(request, &evaluation, chosen, reason, number, now) {
                 return Ok(ticket);
             }
@@ -363,6 +369,14 @@ impl OutcomeRouter {
         let name = self.inner.name(request.model).ok()?;
         let evaluation = self.inner.evaluate(request, name, number, now).ok()?;
         Some(evaluation.next())
+    }
+
+    /// Returns whether a target is free now, and neither failing nor returning from a rate limit.
+    pub(crate) fn has_free(&self, request: &PickRequest<'_>, now: Instant) -> bool {
+        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let name = self.inner.name(request.model);
+        name.and_then(|name| self.inner.evaluate(request, name, number, now))
+            .is_ok_and(|evaluation| evaluation.has_free())
     }
 
     /// Returns whether a target that the call has not tried is free now and expected to do better

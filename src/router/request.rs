@@ -16,6 +16,7 @@ pub struct PickRequest<'a> {
     pub(crate) dialect: Option<&'a str>,
     pub(crate) tried: &'a [TargetId],
     pub(crate) attempts: u32,
+    pub(crate) shadow: bool,
 }
 
 /// A target of one router.
@@ -41,6 +42,7 @@ impl<'a> PickRequest<'a> {
             dialect: None,
             tried: &[],
             attempts: 0,
+            shadow: false,
         }
     }
 
@@ -120,6 +122,12 @@ impl<'a> PickRequest<'a> {
     #[must_use]
     pub fn dialect(mut self, dialect: &'a str) -> Self {
         self.dialect = Some(dialect);
+        self
+    }
+
+    /// Says that it is a copy, whose answer nobody reads: only a target that is free will do.
+    pub(crate) fn shadow(mut self, shadow: bool) -> Self {
+        self.shadow = shadow;
         self
     }
 

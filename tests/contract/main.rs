@@ -11,4 +11,5 @@ mod hold;
 mod mode;
 mod passing;
 mod readiness;
+mod shadow;
 mod waiting;
