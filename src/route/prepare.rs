@@ -61,6 +61,8 @@ pub(super) struct Prepared<S> {
     /// What kind of work it is, where the caller did not say.
     task: Option<Cow<'static, str>>,
     session_key: Option<u64>,
+    /// The copy of a call, whose answer nobody reads.
+    is_shadow: bool,
     patience: Duration,
     /// Set at the first pick.
     give_up: Option<Instant>,
@@ -175,8 +177,8 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                         let body = &*chunks.make_contiguous();
                         let off = rules.mode == Mode::Off;
                         // A copy is no step of its conversation.
-                        let is_copy = parts.extensions.get::<Shadowing>().is_some();
-                        let derived = rules.derive_sessions && !off && !is_copy;
+                        let is_shadow = parts.extensions.get::<Shadowing>().is_some();
+                        let derived = rules.derive_sessions && !off && !is_shadow;
                         let session_key = session_key(&parts, body, derived);
                         let facts = Facts {
                             dialect,
@@ -201,6 +203,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             rules,
                             task,
                             session_key,
+                            is_shadow,
                             patience,
                             give_up: None,
                             place: None,
@@ -332,7 +335,7 @@ impl<S> Prepared<S> {
                 };
             }
         }
-        if !self.is_shadow() {
+        if !self.is_shadow {
             router.counters().refused();
         }
         Step::Refuse(refuse(self.dialect, &unavailable))
@@ -356,7 +359,7 @@ impl<S> Prepared<S> {
             .risk_averse(extensions.get::<Risk>().is_some())
             .stream(self.located.stream)
             .tool_loop(self.located.tool_loop)
-            .shadow(self.is_shadow())
+            .shadow(self.is_shadow)
             .dialect(self.dialect.name())
             .tokens(estimate_tokens(self.len, self.located.max_output_tokens));
         if let Some(task) = self.task() {
@@ -375,10 +378,6 @@ impl<S> Prepared<S> {
             request = request.candidates(candidates);
         }
         request
-    }
-
-    fn is_shadow(&self) -> bool {
-        self.parts.extensions.get::<Shadowing>().is_some()
     }
 
     /// Returns what kind of work it is: what the caller says wins.
@@ -603,7 +602,10 @@ mod tests {
     #[test]
     fn a_tool_loop_is_passed_on() {
         let router = OutcomeRouter::builder().model("a").build().unwrap();
-        let asked = |role| json!({"model": "a", "messages": [{"role": role, "content": "1"}]});
+        let asked = |role| {
+            let messages = json!([{"role": role, "content": "1"}]);
+            json!({"model": "a", "messages": messages, "tools": [{"type": "function"}]})
+        };
         let tool_loop = |role| {
             prepared(&router, request(asked(role)))
                 .request(&[])

@@ -152,7 +152,8 @@ async fn a_copy_is_the_same_request_to_another_target_and_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_becomes_of_the_copy_the_call_does_not_notice() {
-    let copies: [(fn() -> Reply, &str, f64); 7] = [
+    type Case = (fn() -> Reply, &'static str, f64);
+    let copies: [Case; 7] = [
         (|| status(500, &[]).into(), "server_error", 0.0),
         (
             || status(429, &[("retry-after", "9")]).into(),
@@ -258,7 +259,7 @@ async fn what_must_not_happen_twice_is_not_copied() {
         hinted(|extensions| _ = extensions.insert(Candidates::one("a"))),
         body(r#"{"model":"a","store":true}"#),
         body(r#"{"model":"a","tools":[{"type":"web_search"}]}"#),
-        body(r#"{"model":"a","messages":[{"role":"tool","content":"1"}]}"#),
+        body(r#"{"model":"a","tools":[{}],"messages":[{"role":"tool","content":"1"}]}"#),
         body(r#"{"model":"unknown"}"#),
         body("nonsense"),
         chat("c"),
