@@ -6,6 +6,7 @@
 pub use crate::router::Routed;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -79,6 +80,8 @@ impl Session {
 pub struct Candidates {
     kind: CandidatesKind,
     names: Arc<[String]>,
+    /// A target that is ruled out beside, by its name alone.
+    but: Option<Arc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,10 +113,24 @@ impl Candidates {
         Self {
             kind,
             names: names.into_iter().map(Into::into).collect(),
+            but: None,
         }
     }
 
+    pub(crate) fn all() -> Self {
+        Self::except::<[String; 0]>([])
+    }
+
+    /// Rules out one target more.
+    pub(crate) fn but(mut self, target: &str) -> Self {
+        self.but = Some(target.into());
+        self
+    }
+
     pub(crate) fn allows(&self, target: &str, model: &str) -> bool {
+        if self.but.as_deref() == Some(target) {
+            return false;
+        }
         let named = self
             .names
             .iter()
@@ -138,6 +155,10 @@ pub struct Deadline(pub Duration);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Risk;
 
+/// Marks the copy of a call, whose answer nobody reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shadowing;
+
 /// Switches hold-back for one request: whether a streamed answer is held until its first content,
 /// so that an error before it can still fail over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +179,7 @@ struct CallState {
     began: Option<Instant>,
     attempts: Vec<Attempted>,
     side_effects: bool,
+    tool_loop: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -166,6 +188,9 @@ struct Attempted {
     tokens: (u64, Option<u64>),
     routed: Routed,
     verdict: Option<Verdict>,
+    /// The answer is good as answers go, but failed its checks and is to be asked for again.
+    unsatisfactory: bool,
+    task: Option<Cow<'static, str>>,
 }
 
 /// Names an attempt within its call.
@@ -239,6 +264,7 @@ impl Call {
         &self,
         target: TargetId,
         tokens: (u64, Option<u64>),
+        task: Option<Cow<'static, str>>,
         routed: Routed,
     ) -> AttemptIndex {
         self.with(|state| {
@@ -247,6 +273,8 @@ impl Call {
                 tokens,
                 routed,
                 verdict: None,
+                unsatisfactory: false,
+                task,
             });
             AttemptIndex(state.attempts.len() - 1)
         })
@@ -258,6 +286,27 @@ impl Call {
                 attempt.verdict = Some(verdict);
             }
         });
+    }
+
+    /// Notes that the good answer of an attempt is to be asked for again.
+    pub(crate) fn ask_again(&self, index: AttemptIndex) {
+        self.with(|state| {
+            if let Some(attempt) = state.attempts.get_mut(index.0) {
+                attempt.unsatisfactory = true;
+            }
+        });
+    }
+
+    pub(crate) fn is_to_be_asked_again(&self, index: AttemptIndex) -> bool {
+        self.with(|state| {
+            let attempt = state.attempts.get(index.0);
+            attempt.is_some_and(|attempt| attempt.unsatisfactory)
+        })
+    }
+
+    /// Returns what a classifier said of the call's work.
+    pub(crate) fn task(&self) -> Option<Cow<'static, str>> {
+        self.with(|state| state.attempts.last()?.task.clone())
     }
 
     /// Returns what became of an attempt.
@@ -290,6 +339,14 @@ impl Call {
 
     pub(crate) fn has_side_effects(&self) -> bool {
         self.with(|state| state.side_effects)
+    }
+
+    pub(crate) fn note_tool_loop(&self) {
+        self.with(|state| state.tool_loop = true);
+    }
+
+    pub(crate) fn is_tool_loop(&self) -> bool {
+        self.with(|state| state.tool_loop)
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut CallState) -> T) -> T {

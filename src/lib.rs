@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod checks;
 pub mod classify;
 #[cfg(feature = "gateway")]
 pub mod config;
@@ -12,6 +13,7 @@ pub mod hints;
 pub mod policy;
 pub mod route;
 pub mod router;
+pub mod shadow;
 mod stats;
 pub mod tasks;
 
@@ -24,4 +26,5 @@ pub use crate::{
         BuildError, Credential, Decision, Mode, NobodyFree, Outcome, OutcomeId, OutcomeRouter,
         PickRequest, Pool, Price, Reason, Score, Snapshot, Target, Ticket, Unavailable, Upstream,
     },
+    shadow::ShadowLayer,
 };

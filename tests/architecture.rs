@@ -15,25 +15,29 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &[]),
     ("dialect", &["classify"]),
     ("tasks", &["dialect"]),
+    ("checks", &["classify", "dialect", "router"]),
     ("hints", &["classify", "router"]),
     (
         "router",
-        &["stats", "policy", "classify", "dialect", "hints", "tasks"],
+        &[
+            "stats", "policy", "classify", "dialect", "hints", "tasks", "checks",
+        ],
     ),
     (
         "route",
-        &["router", "dialect", "classify", "hints", "tasks"],
+        &["router", "dialect", "classify", "hints", "tasks", "checks"],
     ),
     (
         "failover",
         &["route", "router", "hints", "classify", "dialect"],
     ),
+    ("shadow", &["route", "router", "hints", "dialect"]),
     ("guide", &[]),
 ];
 
 /// Where time is an argument.
 const WITHOUT_CLOCK: &[&str] = &[
-    "stats", "classify", "policy", "dialect", "hints", "router", "tasks",
+    "stats", "classify", "policy", "dialect", "hints", "router", "tasks", "checks",
 ];
 
 /// Binaries, and what they are made of, may print and may end.
@@ -271,7 +275,7 @@ fn lower_layers_know_no_runtime_and_no_shared_state() {
     assert_none("stats is arithmetic", impure);
     let state = code.iter().filter(|line| {
         let any = ["Mutex<", "RwLock<", "Atomic", "OnceLock<"];
-        line.is_in(&["classify", "dialect", "policy", "stats", "tasks"])
+        line.is_in(&["classify", "dialect", "policy", "stats", "tasks", "checks"])
             && any.iter().any(|bad| line.text.contains(bad))
     });
     assert_none("shared state is the router's", state);

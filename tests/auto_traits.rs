@@ -17,8 +17,9 @@ use http_body_util::Full;
 use tower::{BoxError, Layer, Service, ServiceExt};
 use tower_outcome::{
     Call, CallLayer, FailoverLayer, OutcomeRouter, OutcomeRouting, OutcomeRoutingLayer,
-    RequestBody, ResponseBody, ResponseFuture, RetryPolicy, Routed, Ticket,
+    RequestBody, ResponseBody, ResponseFuture, RetryPolicy, Routed, ShadowLayer, Ticket,
     failover::{CallService, Failover, FailoverFuture},
+    shadow::{Shadow, ShadowFuture},
 };
 
 fn send<T: Send>() {}
@@ -80,6 +81,9 @@ fn layers_services_and_handles_are_shared_freely() {
     shared::<OutcomeRouter>();
     shared::<OutcomeRoutingLayer>();
     shared::<FailoverLayer>();
+    shared::<ShadowLayer>();
+    shared::<Shadow<Arc<u8>>>();
+    sync::<Shadow<OutcomeRouting<Inner>>>();
     shared::<CallLayer>();
     shared::<RetryPolicy>();
     shared::<Call>();
@@ -111,6 +115,8 @@ fn bodies_and_futures_are_what_clients_ask_for() {
     debug::<ResponseFuture<Client, Awkward, Awkward>>();
     send::<FailoverFuture<OutcomeRouting<Client>, Awkward>>();
     debug::<FailoverFuture<OutcomeRouting<Client>, Awkward>>();
+    send::<ShadowFuture<OutcomeRouting<Client>, Awkward>>();
+    debug::<ShadowFuture<OutcomeRouting<Client>, Awkward>>();
 }
 
 /// The bounds that are promised, and no others.
@@ -146,6 +152,26 @@ where
     FailoverLayer::new(router.clone()).layer(OutcomeRoutingLayer::new(router).layer(inner))
 }
 
+/// Shadows run on their own: what they take with them has to be sent.
+fn generic_shadowed_stack<S, B, R>(
+    router: OutcomeRouter,
+    inner: S,
+) -> impl Service<Request<B>, Response = Response<ResponseBody<R>>, Error = S::Error> + Clone
+where
+    S: Service<Request<RequestBody<RequestBody<RequestBody<B>>>>, Response = Response<R>>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Send,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Send,
+{
+    let routing = OutcomeRoutingLayer::new(router.clone()).layer(inner);
+    let shadowed = ShadowLayer::new(router.clone()).layer(routing);
+    FailoverLayer::new(router).layer(shadowed)
+}
+
 fn router() -> OutcomeRouter {
     OutcomeRouter::builder().model("a").build().unwrap()
 }
@@ -161,6 +187,14 @@ async fn an_inner_service_that_is_not_sync_works() {
             .is_ok()
     );
     let stack = generic_stack::<_, Awkward, Awkward>(router(), Client::default());
+    assert!(
+        stack
+            .oneshot(Request::new(Awkward::default()))
+            .await
+            .is_ok()
+    );
+
+    let stack = generic_shadowed_stack::<_, Awkward, Awkward>(router(), Client::default());
     assert!(
         stack
             .oneshot(Request::new(Awkward::default()))

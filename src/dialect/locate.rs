@@ -73,7 +73,8 @@ pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Locat
         max_output_tokens,
         tools,
         json_mode,
-        tool_loop: messages.is_some_and(|messages| ends_in_tool_result(&messages)),
+        // Without tools the loop is over, and this need not be read twice.
+        tool_loop: tools && messages.is_some_and(|messages| ends_in_tool_result(&messages)),
     })
 }
 
@@ -268,8 +269,10 @@ mod tests {
             r#""input":[{"role":"user","content":"x"},{"type":"function_call_output","output":"1"}]"#,
             r#""input":[{"output":"{}","type":"custom_tool_call_output"}]"#,
         ] {
-            let body = format!(r#"{{"model":"m",{messages}}}"#);
+            let body = format!(r#"{{"model":"m",{messages},"tools":[{{"type":"function"}}]}}"#);
             assert!(read(&body).unwrap().tool_loop, "{body}");
+            let body = format!(r#"{{"model":"m",{messages}}}"#);
+            assert!(!read(&body).unwrap().tool_loop, "no tools, no loop: {body}");
         }
         for messages in [
             r#""messages":[{"role":"tool","content":"1"},{"role":"user","content":"thanks"}]"#,
@@ -279,7 +282,7 @@ mod tests {
             r#""messages":[7]"#,
             r#""input":"function_call_output""#,
         ] {
-            let body = format!(r#"{{"model":"m",{messages}}}"#);
+            let body = format!(r#"{{"functions":[{{}}],"model":"m",{messages}}}"#);
             assert!(!read(&body).unwrap().tool_loop, "{body}");
         }
     }

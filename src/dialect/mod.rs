@@ -106,8 +106,8 @@ pub struct Located {
     pub tools: bool,
     /// Whether the answer is asked for as JSON: an object, or one that follows a schema.
     pub json_mode: bool,
-    /// Whether its last message brings the results of tools: the caller is in a loop of calls that
-    /// build on each other.
+    /// Whether its last message brings the results of tools, and there are tools to be called
+    /// again: the caller is in a loop of calls that build on each other.
     pub tool_loop: bool,
 }
 

@@ -334,6 +334,35 @@ fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
     (field, value.strip_prefix(b" ").unwrap_or(value))
 }
 
+/// Hands out the data of every event of a stream that has ended, its lines joined by a newline.
+pub(crate) fn each_data(stream: &[u8], mut take: impl FnMut(&[u8])) {
+    let mut rest = stream.strip_prefix(BOM).unwrap_or(stream);
+    let mut data: Option<Vec<u8>> = None;
+    while !rest.is_empty() {
+        let (line, after) = split_line(rest);
+        rest = after;
+        if line.is_empty() {
+            if let Some(data) = data.take() {
+                take(&data);
+            }
+            continue;
+        }
+        let (field, value) = split_field(line);
+        if field == b"data" {
+            match &mut data {
+                Some(data) => {
+                    data.push(b'\n');
+                    data.extend_from_slice(value);
+                }
+                None => data = Some(value.to_vec()),
+            }
+        }
+    }
+    if let Some(data) = data {
+        take(&data);
+    }
+}
+
 /// Returns the one delta that data holds, found without parsing: unchecked, and in doubt none.
 pub(super) fn only_delta(data: &[u8]) -> Option<Json<'_>> {
     static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\":"));

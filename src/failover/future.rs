@@ -23,7 +23,7 @@ use crate::{
     classify::{Class, Processed, Verdict},
     hints::{Call, Deadline, Mark},
     route::{Collected, Collector, RequestBody, inspect},
-    router::{LONGEST_WAIT, Next, NobodyFree, after},
+    router::{LONGEST_WAIT, Next, NobodyFree, Reason, Routed, TargetId, after},
 };
 
 /// Pauses before the same target is tried again: those of the official SDKs.
@@ -41,6 +41,7 @@ pin_project! {
     {
         service: S,
         run: Run,
+        spare: Option<Spare<S::Response>>,
         #[pin]
         state: State<S::Future, B>,
     }
@@ -79,11 +80,22 @@ struct Run {
     patient: bool,
 }
 
+/// A good answer that failed its checks, held to its end, while a better one is asked for.
+struct Spare<R> {
+    response: R,
+    /// Until when: beyond the call's deadline it will do.
+    limit: Option<Pin<Box<Sleep>>>,
+}
+
 /// What becomes of a call after an attempt.
 enum After {
     Deliver,
     Repeat,
     Pause(Duration),
+    /// The answer is good, but fails its checks: a better target is asked.
+    Cascade,
+    /// The answer that failed its checks is the best there is.
+    Spare,
 }
 
 impl<S, B> FailoverFuture<S, B>
@@ -126,6 +138,7 @@ where
         Self {
             service,
             run,
+            spare: None,
             state,
         }
     }
@@ -139,7 +152,30 @@ where
 {
     type Output = Result<Response<R>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.as_mut().advance(cx);
+        let mut this = self.project();
+        let is_over = match &polled {
+            Poll::Ready(result) => result.is_err(),
+            Poll::Pending => this.spare.as_mut().is_some_and(|spare| spare.is_over(cx)),
+        };
+        match this.spare.take_if(|_| is_over) {
+            Some(spare) => {
+                this.state.set(State::Done);
+                Poll::Ready(Ok(spare.response))
+            }
+            None => polled,
+        }
+    }
+}
+
+impl<S, B, R> FailoverFuture<S, B>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+    S::Error: 'static,
+    B: Body<Data = Bytes>,
+{
+    fn advance(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<R>, S::Error>> {
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
@@ -182,16 +218,28 @@ where
                         this.state.set(State::Done);
                         return Poll::Ready(Err(error));
                     }
+                    let request = this.run.begin(this.spare.is_some());
                     State::Calling {
-                        future: this.service.call(this.run.begin()),
+                        future: this.service.call(request),
                     }
                 }
                 StateProj::Calling { future } => {
                     let result = ready!(future.poll(cx));
-                    match this.run.after(&result) {
+                    match this.run.after(&result, this.spare.is_some()) {
                         After::Deliver => {
                             this.state.set(State::Done);
                             return Poll::Ready(result);
+                        }
+                        After::Spare => {
+                            this.state.set(State::Done);
+                            let spare = this.spare.take();
+                            return Poll::Ready(spare.map_or(result, |spare| Ok(spare.response)));
+                        }
+                        After::Cascade => {
+                            let limit = this.run.left(this.run.layer.router.now());
+                            let limit = limit.map(|left| Box::pin(sleep(left)));
+                            *this.spare = result.ok().map(|response| Spare { response, limit });
+                            State::Readying
                         }
                         After::Repeat => State::Readying,
                         After::Pause(pause) => State::Pausing {
@@ -208,6 +256,13 @@ where
             };
             this.state.set(next);
         }
+    }
+}
+
+impl<R> Spare<R> {
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let limit = self.limit.as_mut();
+        limit.is_some_and(|limit| limit.as_mut().poll(cx).is_ready())
     }
 }
 
@@ -237,46 +292,58 @@ impl Run {
         Request::from_parts(mem::replace(&mut self.parts, nothing), body)
     }
 
-    fn begin<B: Body<Data = Bytes>>(&mut self) -> Request<RequestBody<B>> {
+    fn begin<B: Body<Data = Bytes>>(&mut self, has_spare: bool) -> Request<RequestBody<B>> {
         self.attempts += 1;
         self.mark = Mark::new();
         let mut parts = self.parts.clone();
         parts.extensions.insert(self.mark.clone());
-        let patience = self.patience(self.layer.router.now());
+        // With an answer at hand, nobody who has to be waited for is better.
+        let patience = if has_spare {
+            Duration::ZERO
+        } else {
+            self.patience(self.layer.router.now())
+        };
         parts.extensions.insert(Deadline(patience));
         let (chunks, trailers) = self.body.clone().unwrap_or_default();
         Request::from_parts(parts, RequestBody::whole(chunks, trailers))
     }
 
     /// Says what becomes of the call after an attempt.
-    fn after<R, E: 'static>(&self, result: &Result<Response<R>, E>) -> After {
+    fn after<R, E: 'static>(&self, result: &Result<Response<R>, E>, has_spare: bool) -> After {
         let router = &self.layer.router;
         let now = router.now();
+        let give_up = if has_spare {
+            After::Spare
+        } else {
+            After::Deliver
+        };
         // Without a body to repeat there is nothing to decide; without a record of the attempt it
         // was not routed, or refused by ourselves.
-        let attempt = self.body.as_ref().and(self.mark.get());
-        let Some((target, routed, verdict)) = attempt.and_then(|index| self.call.attempt(index))
-        else {
-            return After::Deliver;
+        let Some(index) = self.body.as_ref().and(self.mark.get()) else {
+            return give_up;
+        };
+        let Some((target, routed, verdict)) = self.call.attempt(index) else {
+            return give_up;
         };
         let verdict = ended(verdict, result);
         let Some(verdict) = verdict.filter(|verdict| verdict.class != Class::Success) else {
+            if self.call.is_to_be_asked_again(index) {
+                return self.cascade(target, &routed, now);
+            }
             if self.attempts > 1 {
                 self.layer.budget.refund(now);
             }
             return After::Deliver;
         };
         let settings = &self.layer.settings;
-        let over = self.attempts >= settings.attempts
-            || self.deadline.is_some_and(|deadline| now >= deadline);
         let judged = (&verdict, says_no(result));
         let repeat = repeat_routed(router, settings, &self.call, (target, &routed), judged);
-        if over || repeat == Repeat::Never {
-            return After::Deliver;
+        if self.is_over(now) || repeat == Repeat::Never {
+            return give_up;
         }
-        let after = self.next(routed.requested_model(), &verdict, repeat, now);
+        let after = self.next(routed.requested_model(), &verdict, repeat, now, has_spare);
         if matches!(after, After::Deliver) || !self.layer.budget.withdraw(now) {
-            return After::Deliver;
+            return give_up;
         }
         router
             .counters()
@@ -297,8 +364,45 @@ impl Run {
         after
     }
 
-    /// Looks for somebody to repeat it on.
-    fn next(&self, model: &str, verdict: &Verdict, repeat: Repeat, now: Instant) -> After {
+    /// Says what becomes of a good answer that failed its checks: of two such answers, the one of
+    /// the better target is delivered, which is the later.
+    fn cascade(&self, target: TargetId, routed: &Routed, now: Instant) -> After {
+        let (extensions, path) = (&self.parts.extensions, self.parts.uri.path());
+        let layer = &self.layer;
+        let forbidden = (self.call.has_side_effects() && !layer.settings.side_effects)
+            || *routed.reason() == Reason::Observed;
+        if forbidden || self.is_over(now) {
+            return After::Deliver;
+        }
+        let failed = (target, routed.requested_model());
+        let better = rules::better(&layer.router, &self.call, extensions, path, failed, now);
+        if !better || !layer.budget.withdraw(now) {
+            return After::Deliver;
+        }
+        layer.router.counters().cascaded();
+        tracing::debug!(
+            target = %routed.target(),
+            "answer failed its checks, a better target is asked",
+        );
+        After::Cascade
+    }
+
+    /// Returns whether no further attempt may begin.
+    fn is_over(&self, now: Instant) -> bool {
+        self.attempts >= self.layer.settings.attempts
+            || self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Looks for somebody to repeat it on; with an answer to spare, only for somebody else who is
+    /// free now.
+    fn next(
+        &self,
+        model: &str,
+        verdict: &Verdict,
+        repeat: Repeat,
+        now: Instant,
+        has_spare: bool,
+    ) -> After {
         let (extensions, path) = (&self.parts.extensions, self.parts.uri.path());
         let router = &self.layer.router;
         let left = self.left(now);
@@ -306,6 +410,7 @@ impl Run {
         let waits = router.pool_rules(model).map(|rules| rules.nobody_free);
         match rules::next(router, &self.call, extensions, path, model, now) {
             Some(Next::Other) => After::Repeat,
+            _ if has_spare => After::Deliver,
             Some(Next::Same) if repeat == Repeat::Anywhere => {
                 let pause = self.pause(verdict);
                 if pause <= left.unwrap_or(LONGEST_WAIT) {

@@ -5,7 +5,7 @@ use super::layer::Settings;
 use crate::{
     classify::{Class, Processed, Transport, Verdict},
     dialect,
-    hints::{Call, Candidates, Strict},
+    hints::{Call, Candidates, Strict, Task, Tenant},
     router::{Next, OutcomeRouter, PickRequest, Reason, Routed, TargetId},
 };
 
@@ -92,15 +92,46 @@ pub(super) fn next(
     model: &str,
     now: Instant,
 ) -> Option<Next> {
+    with_request(call, extensions, path, model, |request| {
+        router.alternative(request, now)
+    })
+}
+
+/// Looks for somebody better than the target whose answer failed its checks.
+pub(super) fn better(
+    router: &OutcomeRouter,
+    call: &Call,
+    extensions: &Extensions,
+    path: &str,
+    (target, model): (TargetId, &str),
+    now: Instant,
+) -> bool {
+    with_request(call, extensions, path, model, |request| {
+        router.better_alternative(request, target, now)
+    })
+}
+
+/// Asks as routing would for the next attempt of a call.
+fn with_request<T>(
+    call: &Call,
+    extensions: &Extensions,
+    path: &str,
+    model: &str,
+    ask: impl FnOnce(&PickRequest<'_>) -> T,
+) -> T {
     let tried = call.tried();
+    let classified = call.task();
     let dialect = dialect::detect(path).map(|(dialect, _)| dialect.name());
-    let (prompt_tokens, max_output_tokens) = call.tokens();
     let mut request = PickRequest::new(model)
         .tried(&tried)
-        .prompt_tokens(prompt_tokens)
+        .lengths(call.tokens())
         .strict(extensions.get::<Strict>().is_some());
-    if let Some(cap) = max_output_tokens {
-        request = request.max_output_tokens(cap);
+    let task = extensions.get::<Task>().map(Task::as_str);
+    if let Some(task) = task.or(classified.as_deref()) {
+        request = request.task(task);
+    }
+    if let Some(tenant) = extensions.get::<Tenant>() {
+        request = request.tenant(tenant.as_str());
     }
     if let Some(candidates) = extensions.get::<Candidates>() {
         request = request.candidates(candidates);
@@ -108,7 +139,7 @@ pub(super) fn next(
     if let Some(dialect) = dialect {
         request = request.dialect(dialect);
     }
-    router.alternative(&request, now)
+    ask(&request)
 }
 
 /// Returns whether the provider says that repeating is pointless.

@@ -12,13 +12,14 @@ use tokio::time::Instant;
 
 use super::inspect::is_encoded;
 use crate::{
+    checks::{Answer, Checks, Graded},
     classify::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
         classify_with_usage,
     },
-    dialect::{Dialect, sse::Observer},
+    dialect::{Dialect, EndpointKind, sse::Observer},
     hints::{AttemptIndex, Call, Mark},
-    router::{Outcome, OutcomeRouter, Ticket},
+    router::{Outcome, OutcomeId, OutcomeRouter, Score, Ticket},
 };
 
 /// How much of a body that is no stream is kept for its judgement.
@@ -34,6 +35,8 @@ pub(super) struct Attempt {
     dialect: &'static dyn Dialect,
     head: Option<Head>,
     watch: Watch,
+    /// Present where good answers are checked.
+    checking: Option<Box<Checking>>,
     first_content: Option<Duration>,
     /// The head is with the caller, whose pace decides from here on.
     released: bool,
@@ -46,6 +49,19 @@ struct Head {
     verdict: Verdict,
     /// Kept once the head has been released.
     headers: HeaderMap,
+}
+
+/// What a check needs to know of the request, and what it cannot have of the answer otherwise.
+pub(super) struct Checking {
+    checks: Checks,
+    endpoint: EndpointKind,
+    task: Option<String>,
+    json_mode: bool,
+    /// Below which quality the answer is asked for again.
+    cascade: Option<Score>,
+    /// The beginning of a body that is not kept whole.
+    copy: Vec<u8>,
+    complete: bool,
 }
 
 /// How the body is watched.
@@ -79,11 +95,14 @@ impl Attempt {
         router: &OutcomeRouter,
         ticket: Ticket,
         call: Option<(Call, Option<Mark>)>,
+        task: Option<Cow<'static, str>>,
         uri: Uri,
         dialect: &'static dyn Dialect,
+        checking: Option<Box<Checking>>,
     ) -> Box<Self> {
         let call = call.map(|(call, mark)| {
-            let index = call.begin(ticket.target_id(), ticket.tokens(), ticket.routed().clone());
+            let (target, tokens) = (ticket.target_id(), ticket.tokens());
+            let index = call.begin(target, tokens, task, ticket.routed().clone());
             if let Some(mark) = mark {
                 mark.set(index);
             }
@@ -98,6 +117,7 @@ impl Attempt {
             dialect,
             head: None,
             watch: Watch::Opaque,
+            checking,
             first_content: None,
             released: false,
         })
@@ -150,6 +170,11 @@ impl Attempt {
             Watch::Whole { chunks, len } => {
                 *len = len.saturating_add(data.len());
                 if *len > JUDGED {
+                    if let Some(checking) = &mut self.checking {
+                        for chunk in chunks.iter().chain([data]) {
+                            checking.keep(chunk);
+                        }
+                    }
                     self.watch = Watch::Opaque;
                 } else {
                     chunks.push(data.clone());
@@ -158,6 +183,9 @@ impl Attempt {
             Watch::Stream(observer) => {
                 let silent = observer.summary().first_content.is_none();
                 observer.feed(data);
+                if let Some(checking) = &mut self.checking {
+                    checking.keep(data);
+                }
                 if silent && observer.summary().first_content.is_some() {
                     let now = self.router.now();
                     if let Some(ticket) = &mut self.ticket {
@@ -202,7 +230,7 @@ impl Attempt {
             wall: self.router.wall(),
         };
         let (verdict, _) = self.classify(&seen);
-        self.settle(verdict, None);
+        self.settle(verdict, None, self.router.now());
     }
 
     /// The body has ended, or the transport has.
@@ -216,6 +244,7 @@ impl Attempt {
 
     fn judge(&mut self, headers: Option<&HeaderMap>, transport: Option<Transport>) {
         let Some(head) = &self.head else { return };
+        let now = self.router.now();
         if let Watch::Stream(observer) = &mut self.watch {
             observer.finish();
         }
@@ -229,10 +258,61 @@ impl Attempt {
             .with_body(body)
             .with_transport(transport);
         let (verdict, usage) = self.classify(&seen);
-        self.settle(verdict, usage);
+        let graded = match (&self.checking, &seen.body) {
+            _ if verdict.class != Class::Success => None,
+            (Some(checking), BodySeen::Whole(body)) => self.grade(checking, body),
+            // Also what was too long to be kept whole.
+            (Some(checking), _) if !checking.copy.is_empty() => {
+                self.grade(checking, &checking.copy)
+            }
+            _ => None,
+        };
+        let id = self.ticket.as_ref().map(Ticket::outcome_id);
+        // Nobody has seen it yet, and it is here to its end.
+        let is_held = !self.released && matches!(self.watch, Watch::Whole { .. });
+        let least = self.checking.as_ref().and_then(|checking| checking.cascade);
+        if let (Some((call, index)), Some(least)) = (&self.call, least.filter(|_| is_held))
+            && graded.is_some_and(|graded| graded.fails(least))
+        {
+            call.ask_again(*index);
+        }
+        self.settle(verdict, usage, now);
+        if let (Some(graded), Some(id)) = (graded, id) {
+            self.report(graded, id, now);
+        }
     }
 
-    fn settle(&mut self, verdict: Verdict, usage: Option<Usage>) {
+    /// Asks the checks what they say of a good answer.
+    fn grade(&self, checking: &Checking, body: &[u8]) -> Option<Graded> {
+        let ticket = self.ticket.as_ref()?;
+        let mut answer = Answer::new(checking.endpoint, body);
+        answer.dialect = self.dialect.name();
+        answer.model = ticket.model();
+        answer.target = ticket.target();
+        answer.task = checking.task.as_deref();
+        answer.json_mode = checking.json_mode;
+        answer.stream = matches!(self.watch, Watch::Stream(_));
+        answer.complete = checking.complete;
+        let counters = self.router.counters();
+        let graded = checking.checks.grade(&answer, || counters.check_panicked());
+        Some(graded)
+    }
+
+    /// Reports what the checks said. An outcome that is forgotten already is too late to learn from.
+    fn report(&self, graded: Graded, id: OutcomeId, now: Instant) {
+        let Graded { form, quality } = graded;
+        let form = form.map(|valid| self.router.report_form_at(id, valid, now));
+        let quality = quality.map(|score| self.router.report_at(id, score, now));
+        for error in [form, quality]
+            .into_iter()
+            .flatten()
+            .filter_map(Result::err)
+        {
+            tracing::debug!(outcome = %id, %error, "a check was not taken in");
+        }
+    }
+
+    fn settle(&mut self, verdict: Verdict, usage: Option<Usage>, now: Instant) {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
@@ -251,7 +331,7 @@ impl Attempt {
         if self.released {
             outcome = outcome.untimed();
         }
-        ticket.settle_at(outcome, self.router.now());
+        ticket.settle_at(outcome, now);
     }
 
     /// Asks the classifier. Its panic is its own: the shipped rules then judge.
@@ -265,6 +345,34 @@ impl Attempt {
             DefaultClassifier.classify(seen)
         });
         (verdict, usage(&seen.body))
+    }
+}
+
+impl Checking {
+    pub(super) fn new(
+        checks: Checks,
+        endpoint: EndpointKind,
+        task: Option<&str>,
+        json_mode: bool,
+        cascade: Option<Score>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            checks,
+            endpoint,
+            task: task.map(str::to_owned),
+            json_mode,
+            cascade,
+            copy: Vec::new(),
+            complete: true,
+        })
+    }
+
+    /// Keeps a copy of the next part of the body, as long as there is room.
+    fn keep(&mut self, data: &[u8]) {
+        let room = JUDGED.saturating_sub(self.copy.len());
+        self.complete &= data.len() <= room;
+        self.copy
+            .extend_from_slice(data.get(..room).unwrap_or(data));
     }
 }
 

@@ -176,7 +176,6 @@ where
                             }
                         }
                         Step::Refuse(response) => {
-                            this.router.counters().refused();
                             this.state.set(State::Done);
                             return Poll::Ready(Ok(response.map(ResponseBody::own)));
                         }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, Checking},
     collect::{Collected, Collector},
     refusal::refuse,
     request_body::RequestBody,
@@ -23,7 +23,9 @@ use super::{
 };
 use crate::{
     dialect::{self, Dialect, Endpoint, Located, Unroutable},
-    hints::{Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Strict, Task, Tenant},
+    hints::{
+        Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Shadowing, Strict, Task, Tenant,
+    },
     router::{
         LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
         TargetId, Ticket, Unavailable, after,
@@ -59,6 +61,8 @@ pub(super) struct Prepared<S> {
     /// What kind of work it is, where the caller did not say.
     task: Option<Cow<'static, str>>,
     session_key: Option<u64>,
+    /// The copy of a call, whose answer nobody reads.
+    is_shadow: bool,
     patience: Duration,
     /// Set at the first pick.
     since: Option<Instant>,
@@ -67,6 +71,10 @@ pub(super) struct Prepared<S> {
 }
 
 /// A request that is ready to go out.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per call and moved on at once; a box would be an allocation on every call"
+)]
 pub(super) enum Sending<S, B: Body> {
     /// Unrouted.
     Untouched {
@@ -168,7 +176,9 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                     Ok((located, rules)) => {
                         let body = &*chunks.make_contiguous();
                         let off = rules.mode == Mode::Off;
-                        let derived = rules.derive_sessions && !off;
+                        // A copy is no step of its conversation.
+                        let is_shadow = parts.extensions.get::<Shadowing>().is_some();
+                        let derived = rules.derive_sessions && !off && !is_shadow;
                         let session_key = session_key(&parts, body, derived);
                         let facts = Facts {
                             dialect,
@@ -193,6 +203,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             rules,
                             task,
                             session_key,
+                            is_shadow,
                             patience,
                             since: None,
                             place: None,
@@ -325,6 +336,9 @@ impl<S> Prepared<S> {
                 };
             }
         }
+        if !self.is_shadow {
+            router.counters().refused();
+        }
         Step::Refuse(refuse(self.dialect, &unavailable))
     }
 
@@ -352,11 +366,9 @@ impl<S> Prepared<S> {
             .risk_averse(extensions.get::<Risk>().is_some())
             .stream(self.located.stream)
             .tool_loop(self.located.tool_loop)
+            .shadow(self.is_shadow)
             .dialect(self.dialect.name())
-            .prompt_tokens(prompt_tokens(self.len));
-        if let Some(cap) = self.located.max_output_tokens {
-            request = request.max_output_tokens(cap);
-        }
+            .lengths((prompt_tokens(self.len), self.located.max_output_tokens));
         if let Some(task) = self.task() {
             request = request.task(task);
         }
@@ -410,9 +422,16 @@ impl<S> Prepared<S> {
         if let Some(call) = call.filter(|_| self.located.side_effects) {
             call.note_side_effects();
         }
+        if let Some(call) = call.filter(|_| self.located.tool_loop) {
+            call.note_tool_loop();
+        }
         let hold_back = self.parts.extensions.get::<HoldBack>();
         let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);
         let call = call.cloned();
+        let checking = self.rules.checks.take().map(|checks| {
+            let (kind, json_mode) = (self.endpoint.kind, self.located.json_mode);
+            Checking::new(checks, kind, self.task(), json_mode, self.rules.cascade)
+        });
         let mark = self.parts.extensions.remove::<Mark>();
         let routed = ticket.routed();
         let observed = *routed.reason() == Reason::Observed
@@ -429,8 +448,10 @@ impl<S> Prepared<S> {
             router,
             ticket,
             call.map(|call| (call, mark)),
+            self.task.take(),
             uri,
             self.dialect,
+            checking,
         );
         self.into_step(Some((attempt, hold_back)))
     }
@@ -582,7 +603,10 @@ mod tests {
     #[test]
     fn a_tool_loop_is_passed_on() {
         let router = OutcomeRouter::builder().model("a").build().unwrap();
-        let asked = |role| json!({"model": "a", "messages": [{"role": role, "content": "1"}]});
+        let asked = |role| {
+            let messages = json!([{"role": role, "content": "1"}]);
+            json!({"model": "a", "messages": messages, "tools": [{"type": "function"}]})
+        };
         let tool_loop = |role| {
             prepared(&router, request(asked(role)))
                 .request(&[])

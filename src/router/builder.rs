@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    fmt,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex,
@@ -20,6 +21,7 @@ use super::{
     target::{Credential, Pool, Target},
 };
 use crate::{
+    checks::{Check, Checks},
     classify::Classify,
     policy::{Adaptive, RoutingPolicy},
     stats::Quality,
@@ -38,7 +40,6 @@ const TASKS: usize = 4_096;
 const UNNAMED: &str = "default";
 
 /// Builds an [`OutcomeRouter`].
-#[derive(Debug)]
 #[must_use]
 pub struct Builder {
     models: Option<Pool>,
@@ -46,6 +47,7 @@ pub struct Builder {
     policy: Arc<dyn RoutingPolicy>,
     classifier: Option<Arc<dyn Classify>>,
     tasks: Option<Arc<dyn ClassifyTask>>,
+    checks: Vec<Arc<dyn Check>>,
     clock: Arc<dyn Clock>,
     seed: Option<u64>,
     max_body: usize,
@@ -60,6 +62,7 @@ impl Builder {
             policy: Arc::new(Adaptive),
             classifier: None,
             tasks: None,
+            checks: Vec::new(),
             clock: Arc::new(SystemClock),
             seed: None,
             max_body: MAX_BODY,
@@ -101,6 +104,13 @@ impl Builder {
         self
     }
 
+    /// Adds a check of good answers for the pools that have none of their own; see
+    /// [`checks`](crate::checks). Default: none.
+    pub fn success_when(mut self, check: impl Check + 'static) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+
     /// Sets the clock. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -138,7 +148,7 @@ impl Builder {
         let mut assembly = Assembly::default();
         let unnamed = self.models.is_some();
         for pool in self.models.into_iter().chain(self.pools) {
-            assembly.add(pool, &self.policy, now)?;
+            assembly.add(pool, &self.policy, &self.checks, now)?;
         }
         if assembly.targets.is_empty() {
             return Err(BuildError::new("a router needs at least one model"));
@@ -185,6 +195,20 @@ impl Builder {
     }
 }
 
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("models", &self.models)
+            .field("pools", &self.pools)
+            .field("policy", &self.policy)
+            .field("classifier", &self.classifier)
+            .field("tasks", &self.tasks)
+            .field("checks", &self.checks.len())
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
 use super::{CredentialState, Name, PoolEntry, TargetEntry};
 
 /// What a build puts together.
@@ -203,6 +227,7 @@ impl Assembly {
         &mut self,
         pool: Pool,
         policy: &Arc<dyn RoutingPolicy>,
+        checks: &[Arc<dyn Check>],
         now: tokio::time::Instant,
     ) -> Result<(), BuildError> {
         let what = format!("pool {:?}", pool.name);
@@ -248,6 +273,8 @@ impl Assembly {
             preference: pool.preference,
             quality: Mutex::new(Quality::new(&expected, TASKS, now)),
             derive_sessions: pool.derive_sessions,
+            cascade: pool.cascade.then_some(pool.cascade_below),
+            checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
         });
         Ok(())
     }

@@ -9,10 +9,14 @@ pub(crate) struct Counters {
     policy_panics: AtomicU64,
     classifier_panics: AtomicU64,
     task_panics: AtomicU64,
+    check_panics: AtomicU64,
     repeats: AtomicU64,
     paid_twice: AtomicU64,
+    cascades: AtomicU64,
+    shadows: AtomicU64,
     refused: AtomicU64,
     reports: AtomicU64,
+    forms: AtomicU64,
 }
 
 /// Why a request passed through the layer unrouted.
@@ -73,14 +77,22 @@ pub struct Counts {
     pub classifier_panics: u64,
     /// Panics of a task classifier, which were caught.
     pub task_panics: u64,
+    /// Panics of a check, which were caught.
+    pub check_panics: u64,
     /// Attempts beyond the first of their call.
     pub repeats: u64,
     /// Repeats after an attempt that the provider may have worked on, and charged for.
     pub paid_twice: u64,
+    /// Good answers that failed their checks and were asked for again, of another target.
+    pub cascades: u64,
+    /// Copies of calls that were sent to another target, their answers dropped.
+    pub shadows: u64,
     /// Answers of our own: nobody was free.
     pub refused: u64,
     /// Scores taken in.
     pub reports: u64,
+    /// Grades of form taken in.
+    pub forms: u64,
 }
 
 impl Counters {
@@ -102,11 +114,23 @@ impl Counters {
         add(&self.task_panics);
     }
 
+    pub(crate) fn check_panicked(&self) {
+        add(&self.check_panics);
+    }
+
     pub(crate) fn repeated(&self, maybe_paid: bool) {
         add(&self.repeats);
         if maybe_paid {
             add(&self.paid_twice);
         }
+    }
+
+    pub(crate) fn cascaded(&self) {
+        add(&self.cascades);
+    }
+
+    pub(crate) fn shadowed(&self) {
+        add(&self.shadows);
     }
 
     pub(crate) fn refused(&self) {
@@ -115,6 +139,10 @@ impl Counters {
 
     pub(crate) fn reported(&self) {
         add(&self.reports);
+    }
+
+    pub(crate) fn formed(&self) {
+        add(&self.forms);
     }
 
     pub(super) fn snapshot(&self) -> Counts {
@@ -130,10 +158,14 @@ impl Counters {
             policy_panics: load(&self.policy_panics),
             classifier_panics: load(&self.classifier_panics),
             task_panics: load(&self.task_panics),
+            check_panics: load(&self.check_panics),
             repeats: load(&self.repeats),
             paid_twice: load(&self.paid_twice),
+            cascades: load(&self.cascades),
+            shadows: load(&self.shadows),
             refused: load(&self.refused),
             reports: load(&self.reports),
+            forms: load(&self.forms),
         }
     }
 }

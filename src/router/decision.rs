@@ -19,6 +19,8 @@ pub enum Reason {
     Canary,
     /// The pool is only observed, or off: the requested model serves.
     Observed,
+    /// It is asked beside the target that serves, and its answer is dropped.
+    Shadow,
 }
 
 /// Why a target does not serve a request, or not now.
@@ -79,6 +81,7 @@ impl fmt::Display for Reason {
             Self::LeastBad => f.write_str("nobody is free, least bad"),
             Self::Canary => f.write_str("canary"),
             Self::Observed => f.write_str("observed only"),
+            Self::Shadow => f.write_str("shadow of a call"),
         }
     }
 }

@@ -30,6 +30,9 @@ const SCORED: f64 = 1.0;
 const SWITCHING: f64 = 0.02;
 /// The share of a prompt's price that its cache saves.
 const CACHED: f64 = 0.5;
+/// What two targets may differ by that are believed to be as good as each other: the declared order
+/// alone makes the next one look a little worse.
+const NO_WORSE: f64 = 0.05;
 /// Sets the randomness of sessions and canaries apart from that of the scores.
 const SESSIONS: u64 = 0x5E55_1055_0000_0001;
 const CHANCE: u64 = 0xC4A2_C40F_FEE5_0001;
@@ -121,7 +124,8 @@ impl Inner {
             candidates: SmallVec::new(),
             standings: SmallVec::new(),
             scores: SmallVec::new(),
-            sole: eligible.len() == 1,
+            // That nobody else is there is no reason to bother a failing target with a copy.
+            sole: eligible.len() == 1 && !request.shadow,
         };
         let beliefs = evaluation.beliefs(&eligible);
         let mut chance = Rng::new(self.seed ^ CHANCE, number);
@@ -421,6 +425,31 @@ impl<'a> Evaluation<'a> {
                 Next::Nobody { wait, tried }
             }
         }
+    }
+
+    /// Returns whether the best candidate is free of anything that stands against it.
+    pub(super) fn has_free(&self) -> bool {
+        let best = self.best(&self.scores);
+        best.and_then(|best| self.standings.get(best))
+            .is_some_and(|best| best.tier == FREE)
+    }
+
+    /// Returns whether the next target would be one that was not tried and is not believed to
+    /// answer worse than `failed` does.
+    pub(super) fn has_better_than(&self, failed: TargetId) -> bool {
+        let worth = |at: usize| {
+            let candidate = self.candidates.get(at)?;
+            Some(candidate.quality * candidate.validity)
+        };
+        let failed = self.standings.iter().position(|one| one.target == failed);
+        let failed = failed.and_then(worth).unwrap_or(0.0);
+        let best = self.best(&self.scores);
+        let free = best
+            .and_then(|best| self.standings.get(best))
+            .is_some_and(|best| best.tier < TRIED);
+        free && best
+            .and_then(worth)
+            .is_some_and(|best| best >= failed - NO_WORSE)
     }
 
     pub(super) fn target(&self, index: usize) -> Option<TargetId> {

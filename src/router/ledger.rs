@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::error::{OutOfRange, ReportError, ReportErrorKind};
-use crate::stats::{Recorded, TaskKey};
+use crate::stats::{FormAge, Recorded, TaskKey};
 
 /// Names one attempt, for a later score. Cannot be guessed from other ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +55,8 @@ impl Score {
     pub const BEST: Self = Self(1.0);
     /// The worst score.
     pub const WORST: Self = Self(0.0);
+    /// Half-way between them.
+    pub const MIDDLE: Self = Self(0.5);
 
     /// Creates a score.
     ///
@@ -91,7 +93,7 @@ struct Entry {
     target: u32,
     task: TaskKey,
     scored: Option<(f64, Recorded)>,
-    form: Option<bool>,
+    form: Option<(bool, FormAge)>,
 }
 
 /// Where a score goes.
@@ -106,6 +108,13 @@ pub(super) struct Scored {
 pub(super) enum Change {
     First,
     Correction { difference: f64, recorded: Recorded },
+}
+
+/// What a check of form changes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Formed {
+    First,
+    Correction(FormAge),
 }
 
 impl Ledger {
@@ -155,26 +164,27 @@ impl Ledger {
         })
     }
 
-    /// Notes a check of form; the first one counts.
+    /// Notes a check of form; `record` is as for [`score`](Self::score).
     pub(super) fn form(
         &self,
         id: OutcomeId,
         valid: bool,
-        record: impl FnOnce(Scored),
+        record: impl FnOnce(Scored, Formed) -> FormAge,
     ) -> Result<(), ReportError> {
         self.with(id, |entry| {
-            if entry.form.is_none() {
-                entry.form = Some(valid);
-                record(entry.place());
-            }
+            let change = match entry.form {
+                Some((old, _)) if old == valid => return,
+                Some((_, age)) => Formed::Correction(age),
+                None => Formed::First,
+            };
+            entry.form = Some((valid, record(entry.place(), change)));
         })
     }
 
-    fn with(&self, id: OutcomeId, f: impl FnOnce(&mut Entry)) -> Result<(), ReportError> {
+    fn with(&self, id: OutcomeId, change: impl FnOnce(&mut Entry)) -> Result<(), ReportError> {
+        let error = |kind| ReportError { kind };
         if self.keys.hash_one(id.sequence) != id.tag {
-            return Err(ReportError {
-                kind: ReportErrorKind::Foreign,
-            });
+            return Err(error(ReportErrorKind::Foreign));
         }
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let at = slot(id.sequence, slots.len());
@@ -182,10 +192,8 @@ impl Ledger {
             .get_mut(at)
             .and_then(Option::as_mut)
             .filter(|entry| entry.sequence == id.sequence)
-            .ok_or(ReportError {
-                kind: ReportErrorKind::Forgotten,
-            })?;
-        f(entry);
+            .ok_or(error(ReportErrorKind::Forgotten))?;
+        change(entry);
         Ok(())
     }
 }
@@ -233,14 +241,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_check_of_form_counts() {
+    fn a_form_is_noted_once_beside_a_score_and_can_be_corrected() {
         let ledger = Ledger::new(8);
-        let id = ledger.open(0, 1, TaskKey::OTHER);
-        let mut count = 0;
-        for valid in [true, false, true] {
-            ledger.form(id, valid, |_| count += 1).unwrap();
+        let id = ledger.open(0, 7, TaskKey::OTHER);
+        let mut seen = Vec::new();
+        for valid in [true, true, false] {
+            let record = |_: Scored, change| {
+                seen.push(change);
+                FormAge::default()
+            };
+            ledger.form(id, valid, record).unwrap();
         }
-        assert_eq!(count, 1);
+        let correction = Formed::Correction(FormAge::default());
+        assert_eq!(seen, [Formed::First, correction]);
+        assert_eq!(scored(&ledger, id, Score::BEST), Some(Change::First));
     }
 
     #[test]

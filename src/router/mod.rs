@@ -63,14 +63,15 @@ use self::{
     error::UnavailableKind,
     evaluation::Evaluation,
     group::Group,
-    ledger::{Change, Ledger, Scored},
+    ledger::{Change, Formed, Ledger, Scored},
     sessions::Sessions,
     ticket::Plan,
 };
 use crate::{
+    checks::Checks,
     classify::Classify,
     policy::RoutingPolicy,
-    stats::{Quality, Recorded, TaskKey},
+    stats::{FormAge, Quality, Recorded, TaskKey},
     tasks::ClassifyTask,
 };
 
@@ -124,6 +125,8 @@ struct PoolEntry {
     objective: Option<Duration>,
     preference: Option<f64>,
     quality: Mutex<Quality>,
+    checks: Option<Checks>,
+    cascade: Option<Score>,
 }
 
 #[derive(Debug)]
@@ -185,7 +188,13 @@ impl OutcomeRouter {
         }
         for _ in 0..RACES {
             let evaluation = self.inner.evaluate(request, name, number, now)?;
-            let (chosen, reason) = evaluation.choose()?;
+            let (chosen, mut reason) = evaluation.choose()?;
+            if request.shadow {
+                if !evaluation.has_free() {
+                    return Err(UnavailableKind::NobodyFree.into());
+                }
+                reason = Reason::Shadow;
+            }
             if let Some(ticket) = self.open(&evaluation, chosen, reason) {
                 return Ok(ticket);
             }
@@ -217,36 +226,6 @@ impl OutcomeRouter {
         })
     }
 
-    /// Takes in whether the form of an answer was right: valid JSON, not empty. That is no quality,
-    /// and never counts as feedback; it feeds a rate of its own, by target and task. The first
-    /// check of an answer counts.
-    ///
-    /// # Errors
-    ///
-    /// If this router did not issue the id, or has forgotten it.
-    pub fn report_form_at(
-        &self,
-        id: OutcomeId,
-        valid: bool,
-        now: Instant,
-    ) -> Result<(), ReportError> {
-        self.inner.ledger.form(id, valid, |place| {
-            if let Some((pool, slot)) = self.inner.in_pool(place.target) {
-                pool.quality().record_form(slot, place.task, valid, now);
-            }
-        })
-    }
-
-    /// Takes in whether the form of an answer was right, now; see
-    /// [`report_form_at`](Self::report_form_at).
-    ///
-    /// # Errors
-    ///
-    /// As [`report_form_at`](Self::report_form_at).
-    pub fn report_form(&self, id: OutcomeId, valid: bool) -> Result<(), ReportError> {
-        self.report_form_at(id, valid, self.now())
-    }
-
     /// Takes a target out by hand, or puts it back. Attempts that are open go on. Returns whether
     /// there is a target of this name in a pool of this name.
     #[must_use = "it is false where there is no such target"]
@@ -269,6 +248,33 @@ impl OutcomeRouter {
     /// As [`report_at`](Self::report_at).
     pub fn report(&self, id: OutcomeId, score: Score) -> Result<(), ReportError> {
         self.report_at(id, score, self.now())
+    }
+
+    /// Takes in whether the answer of an attempt has the form that was asked for. Twice is once,
+    /// later replaces earlier. Form is not quality: it is learned apart from scores.
+    ///
+    /// # Errors
+    ///
+    /// If this router did not issue the id, or has forgotten it.
+    pub fn report_form_at(
+        &self,
+        id: OutcomeId,
+        valid: bool,
+        now: Instant,
+    ) -> Result<(), ReportError> {
+        self.inner.ledger.form(id, valid, |place, change| {
+            self.inner.counters.formed();
+            self.inner.form(place, valid, change, now)
+        })
+    }
+
+    /// Takes in the form of an answer now; see [`report_form_at`](Self::report_form_at).
+    ///
+    /// # Errors
+    ///
+    /// As [`report_form_at`](Self::report_form_at).
+    pub fn report_form(&self, id: OutcomeId, valid: bool) -> Result<(), ReportError> {
+        self.report_form_at(id, valid, self.now())
     }
 
     /// Returns the mode of a pool, or `None` where there is no pool of this name.
@@ -358,6 +364,8 @@ impl OutcomeRouter {
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
+            checks: pool.checks.clone(),
+            cascade: pool.cascade,
         })
     }
 
@@ -389,6 +397,28 @@ impl OutcomeRouter {
         let name = self.inner.name(request.model).ok()?;
         let evaluation = self.inner.evaluate(request, name, number, now).ok()?;
         Some(evaluation.next())
+    }
+
+    /// Returns whether a target is free now, and neither failing nor returning from a rate limit.
+    pub(crate) fn has_free(&self, request: &PickRequest<'_>, now: Instant) -> bool {
+        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let name = self.inner.name(request.model);
+        name.and_then(|name| self.inner.evaluate(request, name, number, now))
+            .is_ok_and(|evaluation| evaluation.has_free())
+    }
+
+    /// Returns whether the next target, one that the call has not tried, is free now and not believed
+    /// to be worse than `failed`, whose answer failed its checks.
+    pub(crate) fn better_alternative(
+        &self,
+        request: &PickRequest<'_>,
+        failed: TargetId,
+        now: Instant,
+    ) -> bool {
+        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let name = self.inner.name(request.model);
+        name.and_then(|name| self.inner.evaluate(request, name, number, now))
+            .is_ok_and(|evaluation| evaluation.has_better_than(failed))
     }
 
     /// Serves the requested target whatever its state, and notes what would have been picked.
@@ -503,12 +533,15 @@ impl fmt::Debug for OutcomeRouter {
 }
 
 /// How a pool is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PoolRules {
     pub(crate) mode: Mode,
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) checks: Option<Checks>,
+    /// Below which quality an answer is asked for again, where that is wanted.
+    pub(crate) cascade: Option<Score>,
 }
 
 impl PoolEntry {
@@ -562,6 +595,20 @@ impl Inner {
             } => {
                 quality.correct(slot, place.task, difference, recorded);
                 recorded
+            }
+        }
+    }
+
+    fn form(&self, place: Scored, valid: bool, change: Formed, now: Instant) -> FormAge {
+        let Some((pool, slot)) = self.in_pool(place.target) else {
+            return FormAge::default();
+        };
+        let mut quality = pool.quality();
+        match change {
+            Formed::First => quality.record_form(slot, place.task, valid, now),
+            Formed::Correction(age) => {
+                quality.correct_form(slot, place.task, valid, age);
+                age
             }
         }
     }

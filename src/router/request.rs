@@ -2,7 +2,6 @@ use std::time::Duration;
 
 /// What the router needs to know of a request in order to pick a target.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "tenants and sessions are not estimated yet")]
 pub struct PickRequest<'a> {
     pub(crate) model: &'a str,
     pub(crate) task: Option<&'a str>,
@@ -21,6 +20,7 @@ pub struct PickRequest<'a> {
     pub(crate) dialect: Option<&'a str>,
     pub(crate) tried: &'a [TargetId],
     pub(crate) attempts: u32,
+    pub(crate) shadow: bool,
 }
 
 /// A target of one router.
@@ -49,6 +49,7 @@ impl<'a> PickRequest<'a> {
             dialect: None,
             tried: &[],
             attempts: 0,
+            shadow: false,
         }
     }
 
@@ -132,6 +133,13 @@ impl<'a> PickRequest<'a> {
         self
     }
 
+    /// Says about how many tokens the prompt has, and how many the answer may have.
+    pub(crate) fn lengths(mut self, (prompt, max_output): (u64, Option<u64>)) -> Self {
+        self.prompt_tokens = prompt;
+        self.max_output_tokens = max_output;
+        self
+    }
+
     /// Says how long the call has been going on: so much of the objective is spent.
     #[must_use]
     pub fn elapsed(mut self, elapsed: Duration) -> Self {
@@ -150,6 +158,12 @@ impl<'a> PickRequest<'a> {
     #[must_use]
     pub fn dialect(mut self, dialect: &'a str) -> Self {
         self.dialect = Some(dialect);
+        self
+    }
+
+    /// Says that it is a copy, whose answer nobody reads: only a target that is free will do.
+    pub(crate) fn shadow(mut self, shadow: bool) -> Self {
+        self.shadow = shadow;
         self
     }
 

@@ -5,8 +5,9 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use super::error::BuildError;
+use super::{Score, error::BuildError};
 use crate::{
+    checks::Check,
     dialect::{self, Dialect},
     policy::RoutingPolicy,
 };
@@ -304,7 +305,7 @@ impl fmt::Debug for Credential {
 }
 
 /// The targets that may serve a requested model, in order of preference.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pool {
     pub(crate) name: String,
     pub(crate) aliases: Vec<String>,
@@ -318,6 +319,9 @@ pub struct Pool {
     pub(crate) cost_weight: f64,
     pub(crate) objective: Option<Duration>,
     pub(crate) preference: Option<f64>,
+    pub(crate) checks: Vec<Arc<dyn Check>>,
+    pub(crate) cascade: bool,
+    pub(crate) cascade_below: Score,
 }
 
 impl Pool {
@@ -338,6 +342,9 @@ impl Pool {
             cost_weight: 0.0,
             objective: None,
             preference: None,
+            checks: Vec::new(),
+            cascade: false,
+            cascade_below: Score::MIDDLE,
         }
     }
 
@@ -432,6 +439,48 @@ impl Pool {
     pub fn derive_sessions(mut self, derive: bool) -> Self {
         self.derive_sessions = derive;
         self
+    }
+
+    /// Adds a check of good answers, which reports by itself; see [`checks`](crate::checks).
+    /// Default: those of [`Builder::success_when`](super::Builder::success_when).
+    #[must_use]
+    pub fn success_when(mut self, check: impl Check + 'static) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+
+    /// Sets whether an answer that fails its [checks](Self::success_when) is asked for again, of a
+    /// better target. Default: it is not, and checks only report.
+    ///
+    /// For answers that are not streamed and are still held back when they end (64 KiB at most),
+    /// below a [`FailoverLayer`](crate::FailoverLayer) and within its attempts, deadline and
+    /// budget. Where nobody better is free, or the next attempt comes to nothing, the answer that
+    /// failed its checks is delivered after all. The provider has been paid for it either way.
+    #[must_use]
+    pub fn cascade(mut self, cascade: bool) -> Self {
+        self.cascade = cascade;
+        self
+    }
+
+    /// Sets below which quality an answer fails its checks. One of the wrong form always does.
+    /// Default: 0.5.
+    #[must_use]
+    pub fn cascade_below(mut self, quality: Score) -> Self {
+        self.cascade_below = quality;
+        self
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.name)
+            .field("aliases", &self.aliases)
+            .field("targets", &self.targets)
+            .field("policy", &self.policy)
+            .field("mode", &self.mode)
+            .field("checks", &self.checks.len())
+            .finish_non_exhaustive()
     }
 }
 

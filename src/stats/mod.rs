@@ -20,7 +20,7 @@ pub(crate) use self::{
     health::{Condition, Evidence, Gate, Health, Watch},
     latency::{Late, LogLatency},
     pace::Pace,
-    quality::{Belief, Quality, Recorded},
+    quality::{Belief, FormAge, Quality, Recorded},
     spread::Forecast,
     tasks::TaskKey,
 };

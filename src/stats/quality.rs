@@ -132,6 +132,10 @@ pub(crate) struct Recorded {
     fast_age: f64,
 }
 
+/// When a check of form was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct FormAge(f64);
+
 impl Quality {
     /// Creates the state of a pool; `expected` has one entry per target, in declared order.
     pub(crate) fn new(expected: &[Option<f64>], tasks: usize, now: Instant) -> Self {
@@ -224,7 +228,13 @@ impl Quality {
     }
 
     /// Takes in whether the form of a target's answer to a task was right.
-    pub(crate) fn record_form(&mut self, target: usize, task: TaskKey, valid: bool, now: Instant) {
+    pub(crate) fn record_form(
+        &mut self,
+        target: usize,
+        task: TaskKey,
+        valid: bool,
+        now: Instant,
+    ) -> FormAge {
         let task = self.tasks.enter(task);
         let age = self.form.aging.advance(true, now);
         self.rebase_when_due();
@@ -235,6 +245,18 @@ impl Quality {
             } else {
                 cell.invalid += weight;
             }
+        }
+        FormAge(age)
+    }
+
+    /// Turns a check of form that was recorded at `age` into its opposite.
+    pub(crate) fn correct_form(&mut self, target: usize, task: TaskKey, valid: bool, age: FormAge) {
+        let weight = self.form.grow(age.0);
+        let task = self.tasks.find(task);
+        if let Some(cell) = self.tasks.cell_mut(task, target) {
+            let weight = if valid { weight } else { -weight };
+            cell.valid = (cell.valid + weight).max(0.0);
+            cell.invalid = (cell.invalid - weight).max(0.0);
         }
     }
 

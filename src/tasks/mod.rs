@@ -75,7 +75,8 @@ pub struct RequestFacts<'a> {
     pub max_output_tokens: Option<u64>,
     /// Whether the model is offered tools.
     pub tools: bool,
-    /// Whether the last message brings the results of tools.
+    /// Whether the last message brings the results of tools, and there are tools to be called
+    /// again.
     pub tool_loop: bool,
     /// Whether a message holds an image.
     pub images: bool,

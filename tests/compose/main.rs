@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cascade;
 mod hedges;
 mod orders;
 mod retries;

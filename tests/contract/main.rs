@@ -5,9 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod checks;
 mod failing;
 mod hold;
 mod mode;
 mod passing;
 mod readiness;
+mod shadow;
 mod waiting;

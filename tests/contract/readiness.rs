@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer};
-use tower_outcome::{CallLayer, FailoverLayer, OutcomeRoutingLayer, RequestBody};
+use tower_outcome::{CallLayer, FailoverLayer, OutcomeRoutingLayer, RequestBody, ShadowLayer};
 use tower_test::mock;
 
 use crate::support::*;
@@ -42,6 +42,11 @@ async fn f14_every_layer_calls_the_instance_that_was_ready() {
     calls_only_what_is_ready(failover.layer(inner.clone()), inner).await;
     let inner = provider();
     calls_only_what_is_ready(CallLayer::new().layer(inner.clone()), inner).await;
+    for percent in [0.0, 100.0] {
+        let inner = provider();
+        let shadow = ShadowLayer::new(router.clone()).percent(percent).unwrap();
+        calls_only_what_is_ready(shadow.layer(inner.clone()), inner).await;
+    }
     let inner = provider();
     let stack = ServiceBuilder::new()
         .layer(CallLayer::new())
@@ -93,6 +98,7 @@ async fn readiness_and_its_errors_pass_through_and_are_no_outcome() {
     let router = three();
     passes_readiness::<Request<RequestBody<Frames>>, _>(OutcomeRoutingLayer::new(router.clone()));
     passes_readiness::<Request<RequestBody<Frames>>, _>(FailoverLayer::new(router.clone()));
+    passes_readiness::<Request<RequestBody<Frames>>, _>(ShadowLayer::new(router.clone()));
     passes_readiness::<Request<Frames>, _>(CallLayer::new());
     assert_account(&router, &[]);
     assert_eq!(router.snapshot().decisions, 0);
@@ -128,10 +134,21 @@ async fn a_slow_upload_holds_no_permit() {
     let failing_over = ServiceBuilder::new()
         .layer(FailoverLayer::new(router.clone()))
         .layer(OutcomeRoutingLayer::new(router.clone()))
-        .service(limited);
+        .service(limited.clone());
     others_go_through_meanwhile(failing_over).await;
-    assert_eq!(provider.models(), ["b", "a", "b", "a"]);
-    assert_account(&router, &[("success", 4)]);
+    let shadowed = ServiceBuilder::new()
+        .layer(ShadowLayer::new(router.clone()).percent(100.0).unwrap())
+        .layer(OutcomeRoutingLayer::new(router.clone()))
+        .service(limited);
+    others_go_through_meanwhile(shadowed).await;
+    // A copy goes out only where the one permit is free again.
+    let real: Vec<_> = provider
+        .models()
+        .into_iter()
+        .filter(|model| model != "c")
+        .collect();
+    assert_eq!(real[..4], ["b", "a", "b", "a"]);
+    assert!(account(&router)["success"] >= 6);
 }
 
 async fn others_go_through_meanwhile<S, R>(mut service: S)
@@ -209,6 +226,7 @@ async fn the_wrapped_service_is_reachable() {
         };
     }
     reachable!(OutcomeRoutingLayer::new(router.clone()));
+    reachable!(ShadowLayer::new(router.clone()));
     reachable!(FailoverLayer::new(router));
     reachable!(CallLayer::new());
 }
