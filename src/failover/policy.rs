@@ -22,7 +22,8 @@ use crate::{
 /// `Clone`. Put a [`CallLayer`](crate::CallLayer) above the retry layer: without it the policy
 /// sees only statuses, and routing does not know what was tried; under a hedge put one below the
 /// hedge, too, so that each branch looks at its own attempts. It repeats at once; where that would
-/// hit the same target, [`FailoverLayer`] would pause.
+/// hit the same target, [`FailoverLayer`] would pause. It does not
+/// [cascade](crate::Pool::cascade): `tower::retry` keeps no answer.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
     router: OutcomeRouter,

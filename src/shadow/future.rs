@@ -24,6 +24,9 @@ use crate::{
     router::{PickRequest, Reason, Routed},
 };
 
+/// Larger requests are not copied: a copy may outlive its call, and then holds the body alone.
+pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
+
 pin_project! {
     /// The future of [`Shadow`](super::Shadow).
     pub struct ShadowFuture<S, B>
@@ -194,6 +197,11 @@ fn prepare<B: Body<Data = Bytes>>(
     let body = match collected {
         Collected::TooLarge { chunks, rest } => RequestBody::streaming(chunks, rest),
         Collected::Failed { chunks, error } => RequestBody::failed(chunks, error),
+        Collected::Whole {
+            chunks,
+            len,
+            trailers,
+        } if len > MAX_BYTES => RequestBody::whole(chunks, trailers),
         Collected::Whole {
             chunks, trailers, ..
         } => {

@@ -66,7 +66,7 @@ impl ShadowLayer {
     }
 
     /// Sets how many copies may be under way at once; calls beyond are not copied. Each holds its
-    /// request's body. Default: 16.
+    /// request's body, of 4 MiB at most. Default: 16.
     #[must_use]
     pub fn at_once(mut self, copies: usize) -> Self {
         self.settings.at_once = copies;

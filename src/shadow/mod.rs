@@ -38,8 +38,9 @@
 //! The first attempt of a call that routing has picked a target for, where another target of the
 //! pool is free at that moment. Never a request with side effects (stored, in the background, tools
 //! that run at the provider), with [`Strict`](crate::Strict) or [`Risk`](crate::Risk), one that
-//! brings the results of tools, or one of a pool that is only observed or off. A copy is not
-//! repeated and waits for nobody: not for a target, and not for a service that is not ready.
+//! brings the results of tools, one of more than 4 MiB, or one of a pool that is only observed or
+//! off. A copy is not repeated and waits for nobody: not for a target, and not for a service that
+//! is not ready.
 //!
 //! It carries the extensions of the request, the caller's own with them, but belongs to a
 //! [`Call`](crate::Call) of its own and to no [`Session`](crate::Session). Its

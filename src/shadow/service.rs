@@ -8,7 +8,10 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
 
-use super::{future::ShadowFuture, layer::ShadowLayer};
+use super::{
+    future::{MAX_BYTES, ShadowFuture},
+    layer::ShadowLayer,
+};
 use crate::{
     hints::{Call, Risk, Strict},
     route::{RequestBody, inspect},
@@ -87,6 +90,7 @@ where
         let mut service = mem::replace(&mut self.inner, clone);
         let limit = self.layer.router.max_body();
         let (parts, body) = request.into_parts();
+        let limit = limit.min(MAX_BYTES);
         let is_inference = inspect(&parts, &body.size_hint(), limit).is_ok();
         let request = Request::from_parts(parts, body);
         if is_inference && self.is_chosen(&request) {

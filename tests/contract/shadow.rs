@@ -289,6 +289,38 @@ async fn what_must_not_happen_twice_is_not_copied() {
     assert_eq!(shadows(&router), 1);
 }
 
+#[tokio::test]
+async fn the_callers_candidates_hold_for_the_copy() {
+    for (candidates, copied) in [
+        (Candidates::only(["a", "c"]), "c"),
+        (Candidates::except(["b"]), "c"),
+        (Candidates::except(["c"]), "b"),
+    ] {
+        let (router, provider) = (three(), Provider::good());
+        let stack = stack(&router, always(&router), provider.clone());
+        let mut request = chat("a");
+        request.extensions_mut().insert(candidates);
+        stack.clone().oneshot(request).await.unwrap();
+        idle().await;
+        assert_eq!(provider.models(), ["a", copied]);
+    }
+}
+
+#[tokio::test]
+async fn a_large_request_is_not_copied() {
+    let large = format!(r#"{{"model":"a","x":"{}"}}"#, "x".repeat(4 * 1024 * 1024));
+    for sized in [true, false] {
+        let (router, provider) = (three(), Provider::good());
+        let stack = stack(&router, always(&router), provider.clone());
+        let body = Frames::of([large.clone()]);
+        let body = if sized { body } else { body.unsized_() };
+        stack.clone().oneshot(upload(CHAT, body)).await.unwrap();
+        idle().await;
+        assert_eq!(provider.only().body(), large);
+        assert_eq!(shadows(&router), 0);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_repeat_is_not_copied() {
     let router = three();
