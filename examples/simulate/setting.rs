@@ -61,6 +61,8 @@ pub(crate) struct Model {
     /// Share of right answers, by category.
     pub(crate) accuracy: Vec<f64>,
     pub(crate) speeds: Arc<[Speed]>,
+    /// What latencies answers of any length have, in order.
+    latencies: Vec<f64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +81,13 @@ pub(crate) struct Fault {
 }
 
 impl Model {
+    /// Returns the share of answers, of whatever length, that take no longer than this while
+    /// nothing is scripted.
+    pub(crate) fn share_within(&self, latency_s: f64) -> f64 {
+        let within = self.latencies.partition_point(|other| *other <= latency_s);
+        within as f64 / (self.latencies.len() as f64).max(1.0)
+    }
+
     /// Returns the price of a call in dollars.
     pub(crate) fn usd(&self, input_tokens: f64, output_tokens: f64, now_s: f64) -> f64 {
         let price = self.script.at(now_s).price / 1e6;
@@ -89,8 +98,12 @@ impl Model {
 impl Setting {
     pub(crate) fn new(scenario: &Scenario, data: &mut Data) -> Result<Self, Mistake> {
         let questions = data.questions.clone();
+        let arrivals = data.trace(scenario.arrivals.trace.as_ref())?;
+        let lengths = lengths(&arrivals);
         let models = scenario.models.iter().map(|model| {
             let right = data.outcomes(model.outcomes.as_ref())?;
+            let speeds = data.latencies(model.latency.as_ref());
+            let speeds = speeds.unwrap_or_else(|| Arc::new([]));
             let name = model.name.as_ref();
             let events = scenario.events.iter();
             Ok(Model {
@@ -107,9 +120,8 @@ impl Setting {
                 script: Script::new(events.filter(|event| event.model.as_ref() == name)),
                 accuracy: accuracy(&right, &questions),
                 right,
-                speeds: data
-                    .latencies(model.latency.as_ref())
-                    .unwrap_or_else(|| Arc::new([])),
+                latencies: latencies(&speeds, &lengths),
+                speeds,
             })
         });
         let models = models.collect::<Result<Vec<_>, Mistake>>()?;
@@ -134,7 +146,7 @@ impl Setting {
             slo_s: *scenario.slo_s.as_ref(),
             timeout_s: *scenario.timeout_s.as_ref(),
             usd_weight: *scenario.usd_weight.as_ref(),
-            arrivals: data.trace(scenario.arrivals.trace.as_ref())?,
+            arrivals,
             copies: *scenario.arrivals.copies.as_ref(),
             keep: scenario.arrivals.keep.as_ref().map(|keep| *keep.as_ref()),
             feedback: Feedback {
@@ -167,6 +179,28 @@ impl Setting {
                 .collect(),
         })
     }
+}
+
+/// Lengths of answers that stand for those of all arrivals.
+fn lengths(arrivals: &[Arrival]) -> Vec<f64> {
+    const SAMPLE: usize = 400;
+    let mut lengths: Vec<f64> = arrivals
+        .iter()
+        .map(|arrival| arrival.output_tokens)
+        .collect();
+    lengths.sort_by(f64::total_cmp);
+    let step = lengths.len().div_ceil(SAMPLE).max(1);
+    lengths.into_iter().skip(step / 2).step_by(step).collect()
+}
+
+fn latencies(speeds: &[Speed], lengths: &[f64]) -> Vec<f64> {
+    let pairs = speeds.iter().flat_map(|speed| {
+        let latency_s = |length: &f64| speed.latency_s(*length);
+        lengths.iter().map(latency_s)
+    });
+    let mut latencies: Vec<f64> = pairs.collect();
+    latencies.sort_by(f64::total_cmp);
+    latencies
 }
 
 fn accuracy(right: &[bool], questions: &Questions) -> Vec<f64> {

@@ -52,11 +52,7 @@ fn worth(turn: &Turn<'_>, model: usize) -> f64 {
     let (request, of) = (turn.request, &setting.models[model]);
     let now = of.script.at(turn.now_s);
     let left_s = left_s(turn).min(setting.timeout_s);
-    let in_time = of
-        .speeds
-        .iter()
-        .filter(|speed| speed.latency_s(request.output_tokens) * now.latency <= left_s);
-    let in_time = in_time.count() as f64 / of.speeds.len() as f64;
+    let in_time = of.share_within(left_s / now.latency);
     let usd = of.usd(request.input_tokens, request.output_tokens, turn.now_s);
     let right = of.accuracy[request.category] * (1.0 - now.quality_drop) * in_time;
     let answered = (1.0 - now.error) * (right - setting.usd_weight * usd);
