@@ -1,8 +1,14 @@
 //! The policies that are compared: each decides, one turn at a time, what a request does next.
 
+mod litellm;
+mod litellm_adaptive;
 mod oracle;
+mod outcome_router;
+mod peak_ewma;
 mod random;
+mod retry_then_fallback;
 mod static_chain;
+mod track_and_stop;
 
 use crate::{
     draws::{Draws, Use},
@@ -112,6 +118,14 @@ const COMPARED: &[(&str, Make)] = &[
     (ORACLE, oracle::make),
     ("random", random::make),
     ("static-chain", static_chain::make),
+    ("retry-then-fallback", retry_then_fallback::make),
+    ("outcome-router-minimal", outcome_router::minimal),
+    ("outcome-router-minimal-fixed", outcome_router::fixed),
+    ("litellm-shuffle", litellm::shuffle),
+    ("litellm-latency", litellm::latency),
+    ("litellm-adaptive", litellm_adaptive::make),
+    ("track-and-stop", track_and_stop::make),
+    ("peak-ewma-p2c", peak_ewma::make),
 ];
 
 /// Returns the names of all policies.
