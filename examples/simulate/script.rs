@@ -1,0 +1,124 @@
+//! What the scripted events make of a model over time.
+
+use crate::scenario::{Event, Kind};
+
+/// How often a call fails with a 5xx where no event says otherwise.
+const ERROR: f64 = 0.002;
+
+/// The events of one model.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Script {
+    events: Vec<Change>,
+    /// Where limits begin or cease to change.
+    bends: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    kind: Kind,
+    from_s: f64,
+    to_s: f64,
+    value: [f64; 2],
+}
+
+/// What a model is like at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) latency: f64,
+    pub(crate) error: f64,
+    pub(crate) hang: f64,
+    pub(crate) quality_drop: f64,
+    pub(crate) price: f64,
+}
+
+impl Change {
+    fn at(&self, now_s: f64) -> f64 {
+        let part = (now_s - self.from_s) / (self.to_s - self.from_s);
+        let [from, to] = self.value;
+        from + (to - from) * part.clamp(0.0, 1.0)
+    }
+}
+
+impl Script {
+    pub(crate) fn new<'a>(events: impl Iterator<Item = &'a Event>) -> Self {
+        let events: Vec<_> = events
+            .map(|event| Change {
+                kind: event.kind,
+                from_s: *event.from_s.as_ref(),
+                to_s: *event.to_s.as_ref(),
+                value: *event.value.as_ref(),
+            })
+            .collect();
+        let limits = events.iter().filter(|event| event.kind == Kind::Limit);
+        let mut bends: Vec<f64> = limits
+            .flat_map(|event| [event.from_s, event.to_s])
+            .collect();
+        bends.sort_by(f64::total_cmp);
+        bends.dedup();
+        Self { events, bends }
+    }
+
+    fn active(&self, kind: Kind, now_s: f64) -> impl Iterator<Item = f64> + '_ {
+        self.events
+            .iter()
+            .filter(move |event| event.kind == kind)
+            .filter(move |event| event.from_s <= now_s && now_s < event.to_s)
+            .map(move |event| event.at(now_s))
+    }
+
+    /// Factors of several events at once multiply.
+    fn factor(&self, kind: Kind, now_s: f64) -> f64 {
+        self.active(kind, now_s).product()
+    }
+
+    /// Probabilities of several events at once combine as if independent.
+    fn probability(&self, kind: Kind, now_s: f64) -> Option<f64> {
+        let mut active = self.active(kind, now_s).peekable();
+        active.peek()?;
+        Some(1.0 - active.map(|p| 1.0 - p).product::<f64>())
+    }
+
+    pub(crate) fn at(&self, now_s: f64) -> Now {
+        if self.events.is_empty() {
+            return Now {
+                latency: 1.0,
+                error: ERROR,
+                hang: 0.0,
+                quality_drop: 0.0,
+                price: 1.0,
+            };
+        }
+        Now {
+            latency: self.factor(Kind::Latency, now_s),
+            error: self.probability(Kind::Error, now_s).unwrap_or(ERROR),
+            hang: self.probability(Kind::Hang, now_s).unwrap_or(0.0),
+            quality_drop: self.probability(Kind::QualityDrop, now_s).unwrap_or(0.0),
+            price: self.factor(Kind::Price, now_s),
+        }
+    }
+
+    pub(crate) fn limit(&self, now_s: f64) -> f64 {
+        if self.bends.is_empty() {
+            return 1.0;
+        }
+        self.factor(Kind::Limit, now_s)
+    }
+
+    /// The limit just before a moment.
+    pub(crate) fn limit_before(&self, now_s: f64) -> f64 {
+        if self.bends.is_empty() {
+            return 1.0;
+        }
+        let ending = |event: &&Change| event.from_s < now_s && now_s <= event.to_s;
+        let limits = self.events.iter().filter(|event| event.kind == Kind::Limit);
+        limits.filter(ending).map(|event| event.at(now_s)).product()
+    }
+
+    /// Returns the moments strictly between two others at which the limits bend.
+    pub(crate) fn bends(&self, from_s: f64, to_s: f64) -> impl Iterator<Item = f64> + '_ {
+        self.bends
+            .iter()
+            .copied()
+            .filter(move |at| from_s < *at && *at < to_s)
+    }
+}
