@@ -16,7 +16,10 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::time::sleep;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
-use tower_outcome::{FailoverLayer, OutcomeRouter, OutcomeRoutingLayer, Pool, Routed, Score, Task};
+use tower_outcome::{
+    FailoverLayer, OutcomeRouter, OutcomeRoutingLayer, Pool, Price, Routed, Score, Target, Task,
+    Upstream,
+};
 
 use crate::{
     bodies::{self, Chunks},
@@ -31,9 +34,18 @@ const ALIAS: &str = "auto";
 
 /// The one place where the router is configured.
 fn router(setting: &Setting, seed: u64) -> Result<OutcomeRouter, String> {
-    let pool = setting.models.iter().fold(Pool::new(ALIAS), |pool, model| {
-        pool.model(model.name.as_str())
-    });
+    // What the user of a scenario knows: when an answer is too late, and what it costs.
+    let mut pool = Pool::new(ALIAS)
+        .objective(Duration::from_secs_f64(setting.slo_s))
+        .cost_weight(setting.usd_weight);
+    for (number, model) in setting.models.iter().enumerate() {
+        let price = Price::per_million(model.usd_input, model.usd_output);
+        let upstream = Upstream::new(&format!("https://provider-{number}.example/v1"));
+        let target = Target::new(model.name.as_str())
+            .price(price)
+            .upstream(upstream.map_err(|error| format!("{}: {error}", setting.name))?);
+        pool = pool.target(target);
+    }
     let router = OutcomeRouter::builder().pool(pool).seed(seed).build();
     router.map_err(|error| format!("{}: {error}", setting.name))
 }
@@ -88,7 +100,7 @@ impl Calls {
             tasks,
         } = self;
         let request = &world.requests[index];
-        let body = bodies::chat(ALIAS, request.input_tokens, request.output_tokens);
+        let body = bodies::chat(ALIAS, request.input_tokens);
         let mut message = Request::new(body);
         *message.method_mut() = http::Method::POST;
         *message.uri_mut() = http::Uri::from_static("https://provider.example/v1/chat/completions");

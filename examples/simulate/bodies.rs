@@ -50,11 +50,8 @@ const FILLER: &[u8; 4096] = &[b'a'; 4096];
 const END: &[u8] = br#""}]}"#;
 
 /// Returns a chat request of about so many tokens.
-pub(crate) fn chat(model: &str, input_tokens: f64, output_tokens: f64) -> Chunks {
-    let head = format!(
-        r#"{{"model":"{model}","max_tokens":{},"messages":[{{"role":"user","content":""#,
-        output_tokens as u64
-    );
+pub(crate) fn chat(model: &str, input_tokens: f64) -> Chunks {
+    let head = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":""#);
     let size = (input_tokens * BYTES_PER_TOKEN) as usize;
     let mut fill = size.saturating_sub(head.len() + END.len());
     let mut chunks = VecDeque::from([Bytes::from(head)]);
