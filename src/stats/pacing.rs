@@ -13,6 +13,12 @@ const ONE_BURST: Duration = Duration::from_secs(1);
 const RETURN: f64 = 40.0;
 /// The budget may save up what this many seconds allow.
 const BURST: f64 = 1.0;
+/// Where the rate has come down to this share and as many are refused as before, within these
+/// bounds, it is not the rate that they are refused for: no cap is tried for a while.
+const FUTILE_RATE: f64 = 0.6;
+const FUTILE_SHARE: f64 = 0.5;
+const RANDOM_SHARE: f64 = 0.15;
+const FUTILE: Duration = Duration::from_secs(300);
 /// A limit that is this many times the own rate limits nothing.
 const MOOT: f64 = 4.0;
 const MOOT_REQUESTS: f64 = 5.0;
@@ -25,8 +31,13 @@ pub(crate) struct Pacing {
     /// Accepted requests and tokens, decayed with the window as time constant.
     requests: f64,
     tokens: f64,
+    /// Refused requests, likewise.
+    refusals: f64,
     at: Instant,
     cap: Option<Cap>,
+    /// Rate and share of refusals at the first cut of a series.
+    series: Option<(f64, f64)>,
+    futile_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +57,11 @@ impl Pacing {
         Self {
             requests: 0.0,
             tokens: 0.0,
+            refusals: 0.0,
             at: now,
             cap: None,
+            series: None,
+            futile_until: None,
         }
     }
 
@@ -100,6 +114,11 @@ impl Pacing {
         self.fade(now);
         self.requests = (self.requests - 1.0).max(0.0);
         self.tokens = (self.tokens - tokens).max(0.0);
+        self.refusals += 1.0;
+        let share = self.refusals / (self.requests + self.refusals);
+        if self.futile_until.is_some_and(|until| now < until) && share < 2.0 * RANDOM_SHARE {
+            return;
+        }
         // Of a few requests no rate can be learned.
         if self.requests < ENOUGH && self.cap.is_none() {
             return;
@@ -114,6 +133,19 @@ impl Pacing {
             let growth = cap.growth(now);
             requests = requests.min(cap.requests * growth);
             tokens = tokens.min(cap.tokens * growth);
+        }
+        let regained = self
+            .cap
+            .is_none_or(|cap| now >= cap.refused + Duration::from_secs_f64(RETURN));
+        let (rate, refused) = match self.series {
+            Some(series) if !regained => series,
+            _ => *self.series.insert((requests, share)),
+        };
+        let as_many = (FUTILE_SHARE * refused..RANDOM_SHARE).contains(&share);
+        if requests < FUTILE_RATE * rate && as_many {
+            self.cap = None;
+            self.futile_until = Some(now + FUTILE);
+            return;
         }
         self.cap = Some(Cap {
             requests: requests.max(0.1),
@@ -130,6 +162,7 @@ impl Pacing {
         let weight = (-dt / WINDOW).exp();
         self.requests *= weight;
         self.tokens *= weight;
+        self.refusals *= weight;
         self.at = self.at.max(now);
     }
 }
