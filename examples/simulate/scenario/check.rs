@@ -1,213 +1,24 @@
-//! A scenario as its file says it, checked.
-
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use toml::Spanned;
 
-use crate::{
-    data::Data,
-    mistake::{Mistake, read},
-};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Scenario {
-    pub(crate) name: Spanned<String>,
-    pub(crate) duration_s: Spanned<f64>,
-    /// A request succeeds if it is answered rightly within this.
-    pub(crate) slo_s: Spanned<f64>,
-    /// Of one attempt.
-    pub(crate) timeout_s: Spanned<f64>,
-    /// Utility lost per dollar spent.
-    #[serde(default = "zero")]
-    pub(crate) usd_weight: Spanned<f64>,
-    pub(crate) arrivals: Arrivals,
-    #[serde(default)]
-    pub(crate) feedback: Feedback,
-    #[serde(default)]
-    pub(crate) tasks: Tasks,
-    #[serde(default, rename = "model")]
-    pub(crate) models: Vec<Model>,
-    #[serde(default, rename = "event")]
-    pub(crate) events: Vec<Event>,
-    pub(crate) degraded: Option<Degraded>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Arrivals {
-    pub(crate) trace: Spanned<String>,
-    #[serde(default = "one")]
-    pub(crate) copies: Spanned<u32>,
-    pub(crate) keep: Option<Spanned<[f64; 2]>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Feedback {
-    #[serde(default = "zero")]
-    pub(crate) probability: Spanned<f64>,
-    #[serde(default = "zero")]
-    pub(crate) mean_delay_s: Spanned<f64>,
-    /// What every report says, whatever the answer.
-    pub(crate) fixed: Option<Spanned<f64>>,
-    pub(crate) only: Option<Only>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Only {
-    Wrong,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Tasks {
-    pub(crate) by: Spanned<By>,
-    pub(crate) count: Option<Spanned<u32>>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum By {
-    Category,
-    One,
-    Many,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Model {
-    pub(crate) name: Spanned<String>,
-    /// Its column in `outcomes.csv`, without `_ok`.
-    pub(crate) outcomes: Spanned<String>,
-    /// Its source in `latency.csv`.
-    pub(crate) latency: Spanned<String>,
-    pub(crate) usd_per_mtok: Prices,
-    pub(crate) limits: Limits,
-    #[serde(default)]
-    pub(crate) sends_limit_headers: bool,
-    #[serde(default)]
-    pub(crate) sends_retry_after: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Prices {
-    pub(crate) input: Spanned<f64>,
-    pub(crate) output: Spanned<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
-    pub(crate) rpm: Spanned<f64>,
-    pub(crate) tpm: Spanned<f64>,
-    pub(crate) burst_s: Spanned<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Event {
-    pub(crate) model: Spanned<String>,
-    pub(crate) from_s: Spanned<f64>,
-    pub(crate) to_s: Spanned<f64>,
-    pub(crate) kind: Kind,
-    /// At its beginning and at its end; linear in between.
-    pub(crate) value: Spanned<[f64; 2]>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    Latency,
-    Error,
-    Hang,
-    Limit,
-    QualityDrop,
-    /// Multiplies the prices. Not in the benchmark's definition.
-    Price,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Degraded {
-    pub(crate) model: Spanned<String>,
-    pub(crate) onset_s: Spanned<f64>,
-    pub(crate) recovery_s: Spanned<f64>,
-}
-
-impl Kind {
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Latency => "slow",
-            Self::Error => "errors",
-            Self::Hang => "hangs",
-            Self::Limit => "limited",
-            Self::QualityDrop => "wrong answers",
-            Self::Price => "price",
-        }
-    }
-}
-
-impl Default for Feedback {
-    fn default() -> Self {
-        Self {
-            probability: zero(),
-            mean_delay_s: zero(),
-            fixed: None,
-            only: None,
-        }
-    }
-}
-
-impl Default for Tasks {
-    fn default() -> Self {
-        Self {
-            by: Spanned::new(0..0, By::Category),
-            count: None,
-        }
-    }
-}
-
-fn zero() -> Spanned<f64> {
-    Spanned::new(0..0, 0.0)
-}
-
-fn one() -> Spanned<u32> {
-    Spanned::new(0..0, 1)
-}
-
-impl Scenario {
-    pub(crate) fn read(file: &Path, data: &mut Data) -> Result<Self, Mistake> {
-        Self::parse(file, &read(file)?, data)
-    }
-
-    pub(crate) fn parse(file: &Path, text: &str, data: &mut Data) -> Result<Self, Mistake> {
-        let scenario: Self = toml::from_str(text).map_err(|error| {
-            let what = error.message().replace('\n', ", ");
-            match error.span() {
-                Some(span) => Mistake::at_span(file, text, &span, what),
-                None => Mistake::at_line(file, 1, what),
-            }
-        })?;
-        let check = Check { file, text };
-        check.scenario(&scenario, data)?;
-        Ok(scenario)
-    }
-
-    pub(crate) fn model(&self, name: &str) -> Option<usize> {
-        self.models
-            .iter()
-            .position(|model| model.name.as_ref() == name)
-    }
-}
+use super::{Arrivals, By, Event, Feedback, Kind, Model, Scenario, Tasks};
+use crate::{data::Data, mistake::Mistake};
 
 /// What a file must hold beyond its form.
 struct Check<'a> {
     file: &'a Path,
     text: &'a str,
+}
+
+/// Checks the numbers, and that all names lead somewhere.
+pub(super) fn check(
+    file: &Path,
+    text: &str,
+    scenario: &Scenario,
+    data: &mut Data,
+) -> Result<(), Mistake> {
+    Check { file, text }.scenario(scenario, data)
 }
 
 impl Check<'_> {
@@ -397,5 +208,133 @@ impl Check<'_> {
 
     fn wrong<T>(&self, at: &Spanned<T>, what: impl Into<String>) -> Mistake {
         Mistake::at_span(self.file, self.text, &at.span(), what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = include_str!("../../../benches/quality/scenarios/two_pm.toml");
+
+    fn data() -> Data {
+        Data::read(&crate::cli::folder().join("data")).unwrap()
+    }
+
+    /// Replaces a part of a scenario, and returns what is wrong with it now.
+    fn wrong(data: &mut Data, from: &str, to: &str) -> String {
+        assert!(MINIMAL.contains(from), "{from}");
+        let text = MINIMAL.replacen(from, to, 1);
+        let read = Scenario::parse(Path::new("s.toml"), &text, data);
+        read.map_or_else(|mistake| mistake.to_string(), |_| "nothing".to_owned())
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        let data = &mut data();
+        let mut says = |from: &str, to: &str, what: &str| {
+            let said = wrong(data, from, to);
+            assert!(said.starts_with(what), "{said}\n{what}");
+        };
+        says("name", "name", "nothing");
+        says("rpm = 2000,", "rpm = 2000.5,", "nothing");
+        says(
+            "copies = 1",
+            "copies = 1\nfrobnicate = 2",
+            "s.toml:11: unknown field `frobnicate`",
+        );
+        says(
+            "copies = 1",
+            "copies = 0",
+            "s.toml:10: copies must be from 1 to 1000",
+        );
+        says(
+            "slo_s = 15",
+            "slo_s = \"soon\"",
+            "s.toml:4: invalid type: string \"soon\"",
+        );
+        says(
+            "slo_s = 15",
+            "slo_s = nan",
+            "s.toml:4: slo_s = NaN must be a finite number",
+        );
+        says(
+            "slo_s = 15",
+            "slo_s = 0",
+            "s.toml:4: slo_s must be more than 0",
+        );
+        says("slo_s = 15", "slo_s =", "s.toml:4: ");
+        says("timeout_s = 30", "", "s.toml:1: missing field `timeout_s`");
+        says(
+            "trace = \"conv\"",
+            "trace = \"code\"",
+            "s.toml:9: trace \"code\": there is no ",
+        );
+        says(
+            "probability = 0.3",
+            "probability = 1.3",
+            "s.toml:13: probability = 1.3 must be from 0 to 1",
+        );
+        says(
+            "\"category\"",
+            "\"weather\"",
+            "s.toml:17: unknown variant `weather`",
+        );
+        says(
+            "\"category\"",
+            "\"many\"",
+            "s.toml:17: by = \"many\" needs a count",
+        );
+        says(
+            "outcomes = \"gem-pro\"",
+            "outcomes = \"gem\"",
+            "s.toml:21: outcomes.csv has no column \"gem_ok\"",
+        );
+        says(
+            "\"fireworks_70b\"",
+            "\"lightning\"",
+            "s.toml:22: latency.csv has no answered call of the source \"lightning\"",
+        );
+        says(
+            "name = \"llama70\"",
+            "name = \"gem-pro\"",
+            "s.toml:29: there are two models \"gem-pro\"",
+        );
+        says(
+            "tpm = 4000000",
+            "tpm = -1",
+            "s.toml:24: tpm = -1 must be a finite number of at least 0",
+        );
+        says(
+            "kind = \"latency\"",
+            "kind = \"mood\"",
+            "s.toml:68: unknown variant `mood`",
+        );
+        says(
+            "from_s = 1200",
+            "from_s = 1500",
+            "s.toml:66: from_s = 1500 is not before to_s = 1500",
+        );
+        says(
+            "value = [0.3, 0.3]",
+            "value = [0.3, 1.5]",
+            "s.toml:83: value = 1.5 must be from 0 to 1",
+        );
+        says("value = [0.3, 0.3]", "value = [0.3]", "s.toml:83: ");
+        says(
+            "model = \"gem-pro\"\nonset_s",
+            "model = \"gem\"\nonset_s",
+            "s.toml:93: degraded: there is no model \"gem\"",
+        );
+    }
+
+    #[test]
+    fn a_scenario_needs_a_model() {
+        let text = "name = \"x\"\nduration_s = 1\nslo_s = 1\ntimeout_s = 1\n[arrivals]\ntrace = \"conv\"\n";
+        let read = Scenario::parse(Path::new("s.toml"), text, &mut data());
+        assert_eq!(
+            read.unwrap_err().to_string(),
+            "s.toml:1: there is no [[model]]"
+        );
     }
 }
