@@ -1,6 +1,6 @@
 //! What the scripted events make of a model over time.
 
-use crate::scenario::{Event, Kind};
+use crate::scenario::{Event, Kind, ends};
 
 /// How often a call fails with a 5xx where no event says otherwise.
 const ERROR: f64 = 0.002;
@@ -46,7 +46,7 @@ impl Script {
                 kind: event.kind,
                 from_s: *event.from_s.as_ref(),
                 to_s: *event.to_s.as_ref(),
-                value: *event.value.as_ref(),
+                value: ends(&event.value),
             })
             .collect();
         Self::of(events)

@@ -42,7 +42,8 @@ pub(crate) struct Arrivals {
     pub(crate) trace: Spanned<String>,
     #[serde(default = "one")]
     pub(crate) copies: Spanned<u32>,
-    pub(crate) keep: Option<Spanned<[f64; 2]>>,
+    /// The share of arrivals that is kept, at the beginning and at the end.
+    pub(crate) keep: Option<Spanned<Vec<f64>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -117,7 +118,7 @@ pub(crate) struct Event {
     pub(crate) to_s: Spanned<f64>,
     pub(crate) kind: Kind,
     /// At its beginning and at its end; linear in between.
-    pub(crate) value: Spanned<[f64; 2]>,
+    pub(crate) value: Spanned<Vec<f64>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -138,6 +139,14 @@ pub(crate) struct Degraded {
     pub(crate) model: Spanned<String>,
     pub(crate) onset_s: Spanned<f64>,
     pub(crate) recovery_s: Spanned<f64>,
+}
+
+/// Returns the two ends of what changes evenly; a check made sure that there are two.
+pub(crate) fn ends(values: &Spanned<Vec<f64>>) -> [f64; 2] {
+    match values.as_ref().as_slice() {
+        [from, to] => [*from, *to],
+        _ => [1.0, 1.0],
+    }
 }
 
 impl Kind {
