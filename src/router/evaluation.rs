@@ -215,8 +215,8 @@ impl<'a> Evaluation<'a> {
             _ => 1.0,
         };
         let at_best = condition.at_best * condition.usually_in_time;
-        let probe =
-            condition.probe_due && condition.health * in_time < WORTH_A_PROBE * at_best && !tried;
+        let doubtful = condition.in_doubt || condition.health * in_time < WORTH_A_PROBE * at_best;
+        let probe = condition.probe_due && doubtful && !tried;
         let (health, in_time) = if probe {
             (condition.at_best, condition.usually_in_time)
         } else {

@@ -25,10 +25,16 @@ const SUSPECT: f64 = 0.5;
 const RUN: u32 = 5;
 /// Below this a target is in doubt: it is believed until a probe tells otherwise.
 const DOUBT: f64 = 0.9;
+/// After fewer attempts than these, one failure may be the beginning of an outage and weighs for as
+/// long as many requests: it is a doubt, too. Where there is more traffic, it is soon outweighed.
+const FEW: f64 = 30.0;
+/// A run of failures goes on through answers to older requests while at least one of so many
+/// attempts that began since has failed.
+const BEGUN_PER_FAILURE: u32 = 2;
 /// Pauses between failed probes, in seconds. They grow so that a short outage is over soon and a
 /// long one is probed rarely: about a third of the time that it has lasted.
 const FIRST_PAUSE: f64 = 2.0;
-const LONGEST_PAUSE: f64 = 300.0;
+const LONGEST_PAUSE: f64 = 240.0;
 const PAUSE_GROWTH: f64 = 1.5;
 /// Nor is every request a probe where there are few: a pause spans at least this many of the
 /// target's own requests as they used to come.
@@ -57,8 +63,10 @@ pub(crate) struct Health {
     age: f64,
     ok: f64,
     bad: f64,
-    /// Failures in a row.
+    /// Failures in a row, when the first of them began, and the attempts that began since it ended.
     run: u32,
+    failing: Option<Instant>,
+    begun_since: u32,
     /// When the breaker opened last. What began before tells nothing about its recovery.
     opened: Option<Instant>,
     in_doubt: bool,
@@ -115,6 +123,8 @@ pub(crate) struct Condition {
     pub(crate) gate: Gate,
     /// Whether a probe would be welcome.
     pub(crate) probe_due: bool,
+    /// Whether it is believed only after a probe.
+    pub(crate) in_doubt: bool,
 }
 
 /// What an attempt has to hand back at its end.
@@ -132,6 +142,8 @@ impl Health {
             ok: 0.0,
             bad: 0.0,
             run: 0,
+            failing: None,
+            begun_since: 0,
             opened: None,
             in_doubt: false,
             good: true,
@@ -178,6 +190,7 @@ impl Health {
             usually_in_time: self.timely,
             gate,
             probe_due,
+            in_doubt: self.in_doubt,
         }
     }
 
@@ -190,6 +203,7 @@ impl Health {
     /// Begins an attempt that should be answered within `within`.
     pub(crate) fn begin(&mut self, probe: bool, within: Option<Duration>, now: Instant) -> Watch {
         self.begun = self.begun.max(now);
+        self.begun_since = self.begun_since.saturating_add(1);
         if probe {
             self.probes = self.probes.saturating_add(1);
             self.lease = Some(now + PROBE_LEASE);
@@ -232,7 +246,7 @@ impl Health {
         self.age = age;
         self.ok *= weight;
         self.bad *= weight;
-        let before = self.opened.is_some_and(|opened| started < opened);
+        let before = self.is_older(started);
         match evidence {
             Evidence::Good => {
                 self.ok += 1.0;
@@ -242,13 +256,15 @@ impl Health {
                     if self.in_doubt || watch.probe {
                         self.window = self.window.saturating_mul(2);
                     }
-                    if self.window >= REHABILITATED || self.health() > (1.0 + DOUBT) / 2.0 {
+                    let well = self.health() > (1.0 + DOUBT) / 2.0 && !self.is_little();
+                    if self.window >= REHABILITATED || well {
                         self.believe();
                     }
                 }
             }
             Evidence::Late => {
                 self.bad += 1.0;
+                self.in_doubt |= self.is_little();
                 self.disappoint(watch.probe);
             }
             Evidence::Slow => {
@@ -257,6 +273,10 @@ impl Health {
             }
             Evidence::Bad => {
                 self.bad += 1.0;
+                if self.run == 0 {
+                    self.failing = Some(started);
+                    self.begun_since = 0;
+                }
                 self.run = self.run.saturating_add(1);
                 if self.run == RUN {
                     // A run is a change, whatever was before.
@@ -266,6 +286,7 @@ impl Health {
                 if self.run >= RUN {
                     self.opened = Some(now);
                 }
+                self.in_doubt |= self.is_little();
                 self.disappoint(watch.probe);
             }
         }
@@ -280,6 +301,19 @@ impl Health {
 
     fn health(&self) -> f64 {
         (self.ok + PRIOR * PRIOR_MASS) / (self.ok + self.bad + PRIOR_MASS)
+    }
+
+    fn is_little(&self) -> bool {
+        self.ok + self.bad < FEW
+    }
+
+    /// Returns whether an attempt that began at `started` is too old to end a run of failures.
+    /// Where answers take longer than failures, those that were open when an outage began come back
+    /// amid its failures.
+    fn is_older(&self, started: Instant) -> bool {
+        let opened = self.opened.is_some_and(|opened| started < opened);
+        let failing = self.failing.is_some_and(|failing| started < failing);
+        opened || (failing && self.begun_since <= BEGUN_PER_FAILURE.saturating_mul(self.run))
     }
 
     fn disappoint(&mut self, probe: bool) {
