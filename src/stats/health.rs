@@ -186,7 +186,7 @@ impl Health {
         Condition {
             health: (ok + prior * PRIOR_MASS) / (mass + PRIOR_MASS),
             mass,
-            at_best: prior,
+            at_best: if suspect { prior } else { self.at_best() },
             usually_in_time: self.timely,
             gate,
             probe_due,
@@ -295,12 +295,21 @@ impl Health {
             self.answers = (self.answers + 1.0).min(USUAL_ANSWERS);
             self.timely += (timely - self.timely) / self.answers;
         }
-        self.good = evidence == Evidence::Good;
-        self.last = self.last.max(now);
+        // An old answer does not end the pause that newer failures began.
+        if !(evidence == Evidence::Good && before) {
+            self.good = evidence == Evidence::Good;
+            self.last = self.last.max(now);
+        }
     }
 
     fn health(&self) -> f64 {
         (self.ok + PRIOR * PRIOR_MASS) / (self.ok + self.bad + PRIOR_MASS)
+    }
+
+    /// What it would be if nothing had failed.
+    fn at_best(&self) -> f64 {
+        let samples = self.aging.samples();
+        (samples + PRIOR * PRIOR_MASS) / (samples + PRIOR_MASS)
     }
 
     fn is_little(&self) -> bool {
@@ -313,7 +322,8 @@ impl Health {
     fn is_older(&self, started: Instant) -> bool {
         let opened = self.opened.is_some_and(|opened| started < opened);
         let failing = self.failing.is_some_and(|failing| started < failing);
-        opened || (failing && self.begun_since <= BEGUN_PER_FAILURE.saturating_mul(self.run))
+        let most = BEGUN_PER_FAILURE.saturating_mul(self.run.saturating_add(RUN));
+        opened || (failing && self.begun_since <= most)
     }
 
     fn disappoint(&mut self, probe: bool) {

@@ -14,6 +14,9 @@ pub(super) const SAMPLES: u32 = 20;
 pub(super) const LONGEST: Duration = Duration::from_secs(3600);
 /// Fewer samples tell nothing about a tail.
 pub(super) const ENOUGH: f64 = 20.0;
+/// The first answer after a long silence is one of many lengths: this many of those before it are
+/// never forgotten.
+const KEPT: f64 = 8.0;
 /// Providers jitter: a threshold tighter than this would call ordinary answers late.
 pub(super) const LEAST_SIGMA: f64 = 0.2;
 pub(super) const SIGMAS: f64 = 3.0;
@@ -39,7 +42,8 @@ impl LogLatency {
 
     pub(crate) fn record(&mut self, latency: Duration, now: Instant) {
         let age = self.aging.advance(true, now);
-        self.spread.fade(faded(age - self.age));
+        self.spread
+            .fade(faded_but_kept(age - self.age, self.spread.mass()));
         self.age = age;
         self.spread.record(ln(latency) - USUAL);
     }
@@ -78,6 +82,11 @@ impl Late {
     pub(crate) fn is_exceeded_by(self, age: Duration) -> bool {
         ln(age) > self.ln
     }
+}
+
+/// What is left of a mass of samples after `x` half-lives, as a share.
+pub(super) fn faded_but_kept(x: f64, mass: f64) -> f64 {
+    faded(x).max(KEPT / mass.max(KEPT))
 }
 
 /// The logarithm of a latency in seconds, a microsecond at least: that of nothing is not a number.

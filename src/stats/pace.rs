@@ -3,8 +3,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    aging::{Aging, faded},
-    latency::{ENOUGH, HALF_LIFE, LONGEST, SAMPLES},
+    aging::Aging,
+    latency::{ENOUGH, HALF_LIFE, LONGEST, SAMPLES, faded_but_kept},
     spread::{Forecast, Moments, Spread},
 };
 
@@ -74,7 +74,7 @@ impl Pace {
         let predicted = self.line(self.length(cap));
         let strictly = tokens.and_then(|_| self.line(x));
         let age = self.aging.advance(true, now);
-        self.fade(faded(age - self.age));
+        self.fade(faded_but_kept(age - self.age, self.n));
         self.age = age;
         if let Some(predicted) = strictly {
             self.strictly.record((y.max(1e-6) / predicted).ln());
