@@ -18,8 +18,9 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// a third, not everything.
 const PRIOR: f64 = 0.99;
 const PRIOR_MASS: f64 = 2.0;
-/// The same where another target of its upstream is broken.
+/// The same where another target of its upstream is broken: what it did before says little.
 const SUSPECT: f64 = 0.5;
+const SUSPECT_MASS: f64 = 8.0;
 
 /// Failures in a row that open the breaker.
 const RUN: u32 = 5;
@@ -162,7 +163,11 @@ impl Health {
 
     /// Says what is believed now; `suspect` where another target of the same upstream is broken.
     pub(crate) fn condition(&mut self, suspect: bool, now: Instant) -> Condition {
-        let prior = if suspect { SUSPECT } else { PRIOR };
+        let (prior, prior_mass) = if suspect {
+            (SUSPECT, SUSPECT_MASS)
+        } else {
+            (PRIOR, PRIOR_MASS)
+        };
         let overdue = self.overdue.count(now);
         let run = self.run_with(overdue);
         let weight = if self.in_doubt {
@@ -184,7 +189,7 @@ impl Health {
             (true, false) => Gate::Open(self.next_probe(now)),
         };
         Condition {
-            health: (ok + prior * PRIOR_MASS) / (mass + PRIOR_MASS),
+            health: (ok + prior * prior_mass) / (mass + prior_mass),
             mass,
             at_best: if suspect { prior } else { self.at_best() },
             usually_in_time: self.timely,
@@ -290,7 +295,13 @@ impl Health {
                 self.disappoint(watch.probe);
             }
         }
-        if matches!(evidence, Evidence::Good | Evidence::Slow) {
+        // A slow phase is not what is usual: it counts once, and its probes do not.
+        let usual = match evidence {
+            Evidence::Good => !watch.probe,
+            Evidence::Slow => !watch.probe && self.good,
+            Evidence::Late | Evidence::Bad => false,
+        };
+        if usual {
             let timely = f64::from(u8::from(evidence == Evidence::Good));
             self.answers = (self.answers + 1.0).min(USUAL_ANSWERS);
             self.timely += (timely - self.timely) / self.answers;

@@ -14,9 +14,8 @@ pub(super) const SAMPLES: u32 = 20;
 pub(super) const LONGEST: Duration = Duration::from_secs(3600);
 /// Fewer samples tell nothing about a tail.
 pub(super) const ENOUGH: f64 = 20.0;
-/// The first answer after a long silence is one of many lengths: this many of those before it are
-/// never forgotten.
-const KEPT: f64 = 8.0;
+/// Of one answer, nobody knows whether it was slow or long.
+pub(super) const FRESH: f64 = 3.0;
 /// Providers jitter: a threshold tighter than this would call ordinary answers late.
 pub(super) const LEAST_SIGMA: f64 = 0.2;
 pub(super) const SIGMAS: f64 = 3.0;
@@ -42,8 +41,7 @@ impl LogLatency {
 
     pub(crate) fn record(&mut self, latency: Duration, now: Instant) {
         let age = self.aging.advance(true, now);
-        self.spread
-            .fade(faded_but_kept(age - self.age, self.spread.mass()));
+        self.spread.fade(faded(age - self.age));
         self.age = age;
         self.spread.record(ln(latency) - USUAL);
     }
@@ -52,6 +50,11 @@ impl LogLatency {
     pub(crate) fn typical(&self) -> Option<Duration> {
         let known = self.spread.mass() > 1e-3;
         known.then(|| duration((self.spread.mean() + USUAL).exp()))
+    }
+
+    /// Returns whether what is known is recent: a few answers at least.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.spread.mass() * faded(self.aging.age(now) - self.age) >= FRESH
     }
 
     /// Returns how long the next will take; `None` with fewer than 20 samples.
@@ -82,11 +85,6 @@ impl Late {
     pub(crate) fn is_exceeded_by(self, age: Duration) -> bool {
         ln(age) > self.ln
     }
-}
-
-/// What is left of a mass of samples after `x` half-lives, as a share.
-pub(super) fn faded_but_kept(x: f64, mass: f64) -> f64 {
-    faded(x).max(KEPT / mass.max(KEPT))
 }
 
 /// The logarithm of a latency in seconds, a microsecond at least: that of nothing is not a number.

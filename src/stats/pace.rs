@@ -3,8 +3,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    aging::Aging,
-    latency::{ENOUGH, HALF_LIFE, LONGEST, SAMPLES, faded_but_kept},
+    aging::{Aging, faded},
+    latency::{ENOUGH, FRESH, HALF_LIFE, LONGEST, SAMPLES},
     spread::{Forecast, Moments, Spread},
 };
 
@@ -74,7 +74,7 @@ impl Pace {
         let predicted = self.line(self.length(cap));
         let strictly = tokens.and_then(|_| self.line(x));
         let age = self.aging.advance(true, now);
-        self.fade(faded_but_kept(age - self.age, self.n));
+        self.fade(faded(age - self.age));
         self.age = age;
         if let Some(predicted) = strictly {
             self.strictly.record((y.max(1e-6) / predicted).ln());
@@ -139,6 +139,11 @@ impl Pace {
     pub(crate) fn typical(&self) -> Option<Duration> {
         let mean = (self.n > 1e-3).then(|| self.y / self.n)?;
         Some(Duration::try_from_secs_f64(mean).unwrap_or(Duration::MAX))
+    }
+
+    /// Returns whether what is known is recent: a few answers at least.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.n * faded(self.aging.age(now) - self.age) >= FRESH
     }
 
     /// The time of `x` tokens, in seconds.
