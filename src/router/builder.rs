@@ -253,6 +253,7 @@ impl Assembly {
             .iter()
             .map(|target| target.expected_quality)
             .collect();
+        let ordered = pool.preference != Some(0.0);
         let index = self.pools.len();
         let first = self.targets.len();
         for (rank, target) in pool.targets.iter().enumerate() {
@@ -283,7 +284,7 @@ impl Assembly {
             cost_weight: pool.cost_weight,
             objective: pool.objective,
             preference: pool.preference,
-            quality: Mutex::new(Quality::new(&expected, TASKS, now)),
+            quality: Mutex::new(Quality::new(&expected, ordered, TASKS, now)),
             derive_sessions: pool.derive_sessions,
             cascade: pool.cascade.then_some(pool.cascade_below),
             checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),

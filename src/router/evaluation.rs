@@ -67,6 +67,8 @@ pub(super) struct Standing {
     idle: Duration,
     /// How long the answer should take at most, where that is known.
     due_in: Option<Forecast>,
+    /// What is known of its latency still holds.
+    is_fresh: bool,
     bonus: f64,
 }
 
@@ -134,6 +136,7 @@ impl Inner {
                 evaluation.add(TargetId(index), target, belief, &mut chance);
             }
         }
+        evaluation.forgive();
         evaluation.stick();
         evaluation.score();
         Ok(evaluation)
@@ -199,6 +202,8 @@ impl<'a> Evaluation<'a> {
         let (request, now) = (self.request, self.now);
         let broken = self.inner.broken_around(target);
         let mut group = self.inner.group(target.group);
+        // A target may break by silence alone, with nothing that settles.
+        self.inner.note_broken(target, &mut group, now);
         let Some(room) = group.room(target.slot, request, now) else {
             return;
         };
@@ -215,8 +220,8 @@ impl<'a> Evaluation<'a> {
             _ => 1.0,
         };
         let at_best = condition.at_best * condition.usually_in_time;
-        let probe =
-            condition.probe_due && condition.health * in_time < WORTH_A_PROBE * at_best && !tried;
+        let doubtful = condition.in_doubt || condition.health * in_time < WORTH_A_PROBE * at_best;
+        let probe = condition.probe_due && doubtful && !tried;
         let (health, in_time) = if probe {
             (condition.at_best, condition.usually_in_time)
         } else {
@@ -226,10 +231,11 @@ impl<'a> Evaluation<'a> {
         let cost = target.price.map_or(0.0, |price| {
             price.of(request.prompt_tokens as f64, member.pace.length(cap))
         });
-        let latency = if request.stream {
-            member.first_content.typical()
+        let (latency, is_fresh) = if request.stream {
+            let known = &member.first_content;
+            (known.typical(), known.is_fresh(now))
         } else {
-            member.pace.typical()
+            (member.pace.typical(), member.pace.is_fresh(now))
         };
         let candidate = Candidate {
             health,
@@ -270,6 +276,7 @@ impl<'a> Evaluation<'a> {
             belief,
             idle,
             due_in,
+            is_fresh: is_fresh && !probe,
             bonus: 0.0,
         });
     }
@@ -306,6 +313,22 @@ impl<'a> Evaluation<'a> {
                     _ => (FREE, None, Duration::ZERO),
                 },
             },
+        }
+    }
+
+    /// Takes a preferred target that was slow a while ago for as fast as the fastest: nobody would
+    /// find out otherwise that it has become so.
+    fn forgive(&mut self) {
+        let known = self.candidates.iter().zip(&self.standings);
+        let fresh = known.filter(|(_, standing)| standing.is_fresh);
+        let known = fresh.filter_map(|(one, _)| Some((one.latency?, one.rank)));
+        let Some((fastest, rank)) = known.min() else {
+            return;
+        };
+        for (candidate, standing) in self.candidates.iter_mut().zip(&self.standings) {
+            if candidate.rank < rank && !standing.is_fresh {
+                candidate.latency = candidate.latency.map(|latency| latency.min(fastest));
+            }
         }
     }
 

@@ -60,6 +60,11 @@ impl Aging {
         self.gap
     }
 
+    /// Returns how many samples there were, up to those that one half-life should span.
+    pub(crate) fn samples(&self) -> f64 {
+        self.seen
+    }
+
     /// Returns the age at `now`; a time before the last one is taken as the last one.
     pub(crate) fn age(&self, now: Instant) -> f64 {
         self.age + self.since(now) / self.half_life()

@@ -19,17 +19,24 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// a third, not everything.
 const PRIOR: f64 = 0.99;
 const PRIOR_MASS: f64 = 2.0;
-/// The same where another target of its upstream is broken.
+/// The same where another target of its upstream is broken: what it did before says little.
 const SUSPECT: f64 = 0.5;
+const SUSPECT_MASS: f64 = 8.0;
 
 /// Failures in a row that open the breaker.
 const RUN: u32 = 5;
 /// Below this a target is in doubt: it is believed until a probe tells otherwise.
 const DOUBT: f64 = 0.9;
+/// After fewer attempts than these, one failure may be the beginning of an outage and weighs for as
+/// long as many requests: it is a doubt, too. Where there is more traffic, it is soon outweighed.
+const FEW: f64 = 30.0;
+/// A run of failures goes on through answers to older requests while at least one of so many
+/// attempts that began since has failed.
+const BEGUN_PER_FAILURE: u32 = 2;
 /// Pauses between failed probes, in seconds. They grow so that a short outage is over soon and a
 /// long one is probed rarely: about a third of the time that it has lasted.
 const FIRST_PAUSE: f64 = 2.0;
-const LONGEST_PAUSE: f64 = 300.0;
+const LONGEST_PAUSE: f64 = 240.0;
 const PAUSE_GROWTH: f64 = 1.5;
 /// Nor is every request a probe where there are few: a pause spans at least this many of the
 /// target's own requests as they used to come.
@@ -58,8 +65,10 @@ pub(crate) struct Health {
     age: f64,
     ok: f64,
     bad: f64,
-    /// Failures in a row.
+    /// Failures in a row, when the first of them began, and the attempts that began since it ended.
     run: u32,
+    failing: Option<Instant>,
+    begun_since: u32,
     /// When the breaker opened last. What began before tells nothing about its recovery.
     opened: Option<Instant>,
     in_doubt: bool,
@@ -116,6 +125,8 @@ pub(crate) struct Condition {
     pub(crate) gate: Gate,
     /// Whether a probe would be welcome.
     pub(crate) probe_due: bool,
+    /// Whether it is believed only after a probe.
+    pub(crate) in_doubt: bool,
 }
 
 /// What an attempt has to hand back at its end.
@@ -133,6 +144,8 @@ impl Health {
             ok: 0.0,
             bad: 0.0,
             run: 0,
+            failing: None,
+            begun_since: 0,
             opened: None,
             in_doubt: false,
             good: true,
@@ -151,7 +164,11 @@ impl Health {
 
     /// Says what is believed now; `suspect` where another target of the same upstream is broken.
     pub(crate) fn condition(&mut self, suspect: bool, now: Instant) -> Condition {
-        let prior = if suspect { SUSPECT } else { PRIOR };
+        let (prior, prior_mass) = if suspect {
+            (SUSPECT, SUSPECT_MASS)
+        } else {
+            (PRIOR, PRIOR_MASS)
+        };
         let overdue = self.overdue.count(now);
         let run = self.run_with(overdue);
         let weight = if self.in_doubt {
@@ -173,12 +190,13 @@ impl Health {
             (true, false) => Gate::Open(self.next_probe(now)),
         };
         Condition {
-            health: (ok + prior * PRIOR_MASS) / (mass + PRIOR_MASS),
+            health: (ok + prior * prior_mass) / (mass + prior_mass),
             mass,
-            at_best: prior,
+            at_best: if suspect { prior } else { self.at_best() },
             usually_in_time: self.timely,
             gate,
             probe_due,
+            in_doubt: self.in_doubt,
         }
     }
 
@@ -191,6 +209,7 @@ impl Health {
     /// Begins an attempt that should be answered within `within`.
     pub(crate) fn begin(&mut self, probe: bool, within: Option<Duration>, now: Instant) -> Watch {
         self.begun = self.begun.max(now);
+        self.begun_since = self.begun_since.saturating_add(1);
         if probe {
             self.probes = self.probes.saturating_add(1);
             self.lease = Some(now + PROBE_LEASE);
@@ -233,7 +252,7 @@ impl Health {
         self.age = age;
         self.ok *= weight;
         self.bad *= weight;
-        let before = self.opened.is_some_and(|opened| started < opened);
+        let before = self.is_older(started);
         match evidence {
             Evidence::Good => {
                 self.ok += 1.0;
@@ -243,13 +262,15 @@ impl Health {
                     if self.in_doubt || watch.probe {
                         self.window = self.window.saturating_mul(2);
                     }
-                    if self.window >= REHABILITATED || self.health() > (1.0 + DOUBT) / 2.0 {
+                    let well = self.health() > (1.0 + DOUBT) / 2.0 && !self.is_little();
+                    if self.window >= REHABILITATED || well {
                         self.believe();
                     }
                 }
             }
             Evidence::Late => {
                 self.bad += 1.0;
+                self.in_doubt |= self.is_little();
                 self.disappoint(watch.probe);
             }
             Evidence::Slow => {
@@ -258,6 +279,10 @@ impl Health {
             }
             Evidence::Bad => {
                 self.bad += 1.0;
+                if self.run == 0 {
+                    self.failing = Some(started);
+                    self.begun_since = 0;
+                }
                 self.run = self.run.saturating_add(1);
                 if self.run == RUN {
                     // A run is a change, whatever was before.
@@ -267,16 +292,26 @@ impl Health {
                 if self.run >= RUN {
                     self.opened = Some(now);
                 }
+                self.in_doubt |= self.is_little();
                 self.disappoint(watch.probe);
             }
         }
-        if matches!(evidence, Evidence::Good | Evidence::Slow) {
+        // A slow phase is not what is usual: it counts once, and its probes do not.
+        let usual = match evidence {
+            Evidence::Good => !watch.probe,
+            Evidence::Slow => !watch.probe && self.good,
+            Evidence::Late | Evidence::Bad => false,
+        };
+        if usual {
             let timely = f64::from(u8::from(evidence == Evidence::Good));
             self.answers = (self.answers + 1.0).min(USUAL_ANSWERS);
             self.timely += (timely - self.timely) / self.answers;
         }
-        self.good = evidence == Evidence::Good;
-        self.last = self.last.max(now);
+        // An old answer does not end the pause that newer failures began.
+        if !(evidence == Evidence::Good && before) {
+            self.good = evidence == Evidence::Good;
+            self.last = self.last.max(now);
+        }
     }
 
     /// Returns what is worth keeping over a restart.
@@ -318,6 +353,26 @@ impl Health {
 
     fn health(&self) -> f64 {
         (self.ok + PRIOR * PRIOR_MASS) / (self.ok + self.bad + PRIOR_MASS)
+    }
+
+    /// What it would be if nothing had failed.
+    fn at_best(&self) -> f64 {
+        let samples = self.aging.samples();
+        (samples + PRIOR * PRIOR_MASS) / (samples + PRIOR_MASS)
+    }
+
+    fn is_little(&self) -> bool {
+        self.ok + self.bad < FEW
+    }
+
+    /// Returns whether an attempt that began at `started` is too old to end a run of failures.
+    /// Where answers take longer than failures, those that were open when an outage began come back
+    /// amid its failures.
+    fn is_older(&self, started: Instant) -> bool {
+        let opened = self.opened.is_some_and(|opened| started < opened);
+        let failing = self.failing.is_some_and(|failing| started < failing);
+        let most = BEGUN_PER_FAILURE.saturating_mul(self.run.saturating_add(RUN));
+        opened || (failing && self.begun_since <= most)
     }
 
     fn disappoint(&mut self, probe: bool) {

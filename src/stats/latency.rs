@@ -14,6 +14,8 @@ pub(super) const SAMPLES: u32 = 20;
 pub(super) const LONGEST: Duration = Duration::from_secs(3600);
 /// Fewer samples tell nothing about a tail.
 pub(super) const ENOUGH: f64 = 20.0;
+/// Of one answer, nobody knows whether it was slow or long.
+pub(super) const FRESH: f64 = 3.0;
 /// Providers jitter: a threshold tighter than this would call ordinary answers late.
 pub(super) const LEAST_SIGMA: f64 = 0.2;
 pub(super) const SIGMAS: f64 = 3.0;
@@ -48,6 +50,11 @@ impl LogLatency {
     pub(crate) fn typical(&self) -> Option<Duration> {
         let known = self.spread.mass() > 1e-3;
         known.then(|| duration((self.spread.mean() + USUAL).exp()))
+    }
+
+    /// Returns whether what is known is recent: a few answers at least.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.spread.mass() * faded(self.aging.age(now) - self.age) >= FRESH
     }
 
     /// Returns how long the next will take; `None` with fewer than 20 samples.

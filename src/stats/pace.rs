@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     aging::{Aging, faded},
-    latency::{ENOUGH, HALF_LIFE, LONGEST, SAMPLES},
+    latency::{ENOUGH, FRESH, HALF_LIFE, LONGEST, SAMPLES},
     spread::{Forecast, Moments, Spread},
 };
 
@@ -139,6 +139,11 @@ impl Pace {
     pub(crate) fn typical(&self) -> Option<Duration> {
         let mean = (self.n > 1e-3).then(|| self.y / self.n)?;
         Some(Duration::try_from_secs_f64(mean).unwrap_or(Duration::MAX))
+    }
+
+    /// Returns whether what is known is recent: a few answers at least.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.n * faded(self.aging.age(now) - self.age) >= FRESH
     }
 
     /// The time of `x` tokens, in seconds.

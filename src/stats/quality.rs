@@ -64,6 +64,8 @@ const REBASE: f64 = 40.0;
 /// goes by, and one factor per reading brings any number of sums up to date.
 #[derive(Debug)]
 pub(crate) struct Quality {
+    /// How much worse each rank is believed to be.
+    per_rank: f64,
     slow: Scale,
     fast: Scale,
     form: Scale,
@@ -140,7 +142,13 @@ pub(crate) struct FormAge(f64);
 
 impl Quality {
     /// Creates the state of a pool; `expected` has one entry per target, in declared order.
-    pub(crate) fn new(expected: &[Option<f64>], tasks: usize, now: Instant) -> Self {
+    /// `ordered` says whether that order means anything.
+    pub(crate) fn new(
+        expected: &[Option<f64>],
+        ordered: bool,
+        tasks: usize,
+        now: Instant,
+    ) -> Self {
         let level = |expected: &Option<f64>| Level {
             expected: *expected,
             s: 0.0,
@@ -150,6 +158,7 @@ impl Quality {
             outliers: [NONE; OUTLIERS],
         };
         Self {
+            per_rank: if ordered { PER_RANK } else { 0.0 },
             slow: Scale::new(HALF_LIFE, SAMPLES, LONGEST, now),
             fast: Scale::new(DRIFT_HALF_LIFE, DRIFT_SAMPLES, DRIFT_LONGEST, now),
             form: Scale::new(FORM_HALF_LIFE, FORM_SAMPLES, FORM_LONGEST, now),
@@ -491,9 +500,9 @@ impl Reader<'_> {
         let Self { quality, slow, .. } = *self;
         let prior = level.expected.unwrap_or_else(|| {
             let all = quality.all;
-            let rest = (slow * (all.s + PER_RANK * all.ranks) + PRIOR * PRIOR_MASS)
+            let rest = (slow * (all.s + quality.per_rank * all.ranks) + PRIOR * PRIOR_MASS)
                 / (slow * all.n + PRIOR_MASS);
-            (rest - PER_RANK * rank as f64).max(LEAST_PRIOR)
+            (rest - quality.per_rank * rank as f64).max(LEAST_PRIOR)
         });
         (level.s * slow + LEVEL_MASS * prior) / (level.n * slow + LEVEL_MASS)
     }
