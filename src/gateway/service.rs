@@ -25,6 +25,7 @@ use crate::{
     hints::Call,
     route::OutcomeRouting,
     router::{BuildError, OutcomeRouter},
+    shadow::Shadow,
 };
 
 /// The methods that APIs are made of.
@@ -47,8 +48,8 @@ pub struct Gateway {
     state_endpoint: bool,
 }
 
-/// Failover, over routing, over a client with timeouts for each attempt.
-pub(super) type Stack = Failover<OutcomeRouting<Upstreams>>;
+/// Failover, over copies of some calls, over routing, over a client with timeouts for each attempt.
+pub(super) type Stack = Failover<Shadow<OutcomeRouting<Upstreams>>>;
 
 impl Gateway {
     /// Starts building a gateway.
