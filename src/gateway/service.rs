@@ -89,6 +89,7 @@ impl Gateway {
         let (mut parts, body) = request.into_parts();
         let trailers = headers::takes_trailers(&parts);
         headers::enter(&mut parts);
+        headers::take_hints(&mut parts);
         // TRACE and CONNECT, and whatever else a provider may do with a key that is not the caller's.
         if !METHODS.contains(&parts.method) {
             return other_method(&parts.headers, &parts.method);
@@ -114,8 +115,9 @@ impl Gateway {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
-                    && let Some(refusal) = wrong_dialect(dialect, &router, &model)
+                    && let Some(mut refusal) = wrong_dialect(dialect, &router, &model)
                 {
+                    headers::explain(refusal.headers_mut(), call.decision());
                     return refusal;
                 }
                 headers::leave(&mut parts, &call, trailers);
