@@ -60,7 +60,7 @@ impl fmt::Display for Terms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "quality {:.2}", self.quality)?;
         if self.scores >= 0.5 {
-            write!(f, " ({:.0} scores)", self.scores)?;
+            write!(f, " ({:.0} scored)", self.scores)?;
         }
         write!(f, ", form {:.2}", self.validity)?;
         write!(f, ", health {:.2}", self.health)?;
@@ -218,9 +218,9 @@ mod tests {
         assert_eq!(
             decision.to_string(),
             "chat, adaptive: b is picked (a: rate limited for 3.0 s)\n  \
-             a: rate limited for 3.0 s; score 0.340 from quality 0.70 (12 scores), form 0.99, \
+             a: rate limited for 3.0 s; score 0.340 from quality 0.70 (12 scored), form 0.99, \
              health 0.50, usually 1.5 s\n  \
-             b: picked; score 0.340 from quality 0.70 (12 scores), form 0.99, health 0.50, \
+             b: picked; score 0.340 from quality 0.70 (12 scored), form 0.99, health 0.50, \
              usually 1.5 s\n  \
              c: excluded by the caller"
         );
