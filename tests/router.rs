@@ -711,3 +711,64 @@ fn no_upstream_error_repeats_its_url() {
         assert!(!error.contains("s3cret"), "{error}");
     }
 }
+
+#[test]
+fn what_was_learned_is_taken_up_by_name() {
+    let (router, now) = (three(), Instant::now());
+    let one = Candidates::one("b");
+    let request = PickRequest::new("a").task("law").candidates(&one);
+    for _ in 0..50 {
+        let ticket = router.pick_at(&request, now).unwrap();
+        let id = ticket.outcome_id();
+        ticket.settle_at(outcome(Class::Success), now);
+        router.report_at(id, Score::WORST, now).unwrap();
+    }
+    let only_c = Candidates::one("c");
+    let request = PickRequest::new("a").candidates(&only_c);
+    let ticket = router.pick_at(&request, now).unwrap();
+    ticket.settle_at(limited(300.0), now);
+
+    let kept = serde_json::to_string(&router.learned_at(now)).unwrap();
+    assert!(!kept.contains("law"), "tasks are kept as hashes");
+    let learned: tower_outcome::router::Learned = serde_json::from_str(&kept).unwrap();
+    let next = OutcomeRouter::builder()
+        .model("new")
+        .model("b")
+        .model("c")
+        .learned(learned)
+        .build()
+        .unwrap();
+    let quality = |router: &OutcomeRouter, model: &str, task: &str| {
+        let request = PickRequest::new(model).task(task);
+        let decision = router.decide(&request, router.now()).unwrap();
+        let seen = decision.candidates.iter().find(|one| &*one.target == "b");
+        seen.unwrap().terms.clone().unwrap().quality
+    };
+    let (before, after) = (quality(&router, "a", "law"), quality(&next, "new", "law"));
+    // The drift of the last minutes is not kept, the level and the cell are.
+    assert!(before < 0.1 && after < 0.2, "{before} {after}");
+    let snapshot = next.snapshot();
+    let waits: Vec<_> = snapshot
+        .targets()
+        .map(|one| one.rate_limited_s.is_some())
+        .collect();
+    assert_eq!(waits, [false, false, true], "a provider's wait is kept");
+}
+
+#[test]
+fn nonsense_that_was_kept_counts_as_nothing() {
+    let text = r#"{"version":1,"kept_at":1e300,"pools":[{"name":"default","targets":[
+        {"name":"a","health":{"ok":-1e308,"bad":1e308,"run":4294967295,"timely":7,"gap_s":-3},"wait_s":1e300}],
+        "quality":{"gap_s":1e300,"levels":[{"sum":1e300,"mass":1}],
+        "tasks":[{"key":3,"effect":{"sum":-9,"mass":1},"cells":[{"sum":1,"mass":-1}],"forms":[]}]}}]}"#;
+    let learned = serde_json::from_str::<tower_outcome::router::Learned>(text).unwrap();
+    let router = OutcomeRouter::builder()
+        .model("a")
+        .learned(learned)
+        .build()
+        .unwrap();
+    let snapshot = router.snapshot();
+    let target = snapshot.targets().next().unwrap();
+    assert!((0.0..=1.0).contains(&target.health), "{target:?}");
+    assert!((target.quality - 0.7).abs() < 1e-9, "{target:?}");
+}

@@ -110,3 +110,69 @@ impl Buckets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::tests::limit;
+
+    const LIMITS: Limits = Limits {
+        rpm: 60.0,
+        tpm: 6000.0,
+        burst_s: 10.0,
+    };
+
+    #[test]
+    fn a_bucket_starts_full_and_refills_to_its_brim() {
+        let script = limit(&[]);
+        let mut buckets = Buckets::new(LIMITS, &script);
+        for _ in 0..10 {
+            assert_eq!(buckets.wait_s(100.0), 0.0);
+            buckets.take(100.0);
+        }
+        assert_eq!(buckets.wait_s(10.0), 1.0);
+        buckets.refill(&script, 1.0);
+        assert_eq!(buckets.wait_s(10.0), 0.0);
+        assert_eq!(buckets.wait_s(300.0), 2.0);
+        buckets.refill(&script, 500.0);
+        assert_eq!((buckets.requests, buckets.tokens), (10.0, 1000.0));
+    }
+
+    #[test]
+    fn a_request_larger_than_the_bucket_needs_a_full_one() {
+        let script = limit(&[]);
+        let mut buckets = Buckets::new(LIMITS, &script);
+        assert_eq!(buckets.wait_s(5000.0), 0.0);
+        buckets.take(5000.0);
+        assert_eq!(buckets.tokens, -4000.0);
+        assert_eq!(buckets.wait_s(5000.0), 50.0);
+        assert_eq!(buckets.room().remaining_tokens, 0.0);
+    }
+
+    #[test]
+    fn a_limit_event_scales_rate_and_capacity() {
+        let script = limit(&[(100.0, 200.0, [0.5, 0.5])]);
+        let mut buckets = Buckets::new(LIMITS, &script);
+        buckets.refill(&script, 100.0);
+        assert_eq!(buckets.requests, 5.0);
+        assert_eq!(buckets.room().limit_requests, 30.0);
+        for _ in 0..5 {
+            buckets.take(0.0);
+        }
+        buckets.refill(&script, 101.0);
+        assert_eq!(buckets.requests, 0.5);
+        // To the brim of the event, and from there for two seconds more.
+        buckets.refill(&script, 202.0);
+        assert_eq!(buckets.requests, 7.0);
+    }
+
+    #[test]
+    fn a_limit_that_changes_evenly_refills_its_mean() {
+        let script = limit(&[(0.0, 10.0, [0.0, 1.0])]);
+        let mut buckets = Buckets::new(LIMITS, &script);
+        assert_eq!(buckets.requests, 0.0);
+        assert!(buckets.wait_s(1.0).is_infinite());
+        buckets.refill(&script, 10.0);
+        assert!((buckets.requests - 5.0).abs() < 1e-9);
+    }
+}

@@ -116,6 +116,12 @@ impl Reference {
             // Writing to a string does not fail.
             let _written = writeln!(text, "{}", line.trim_end());
         }
+        if !rows
+            .iter()
+            .any(|row| self.find(&row.scenario, &row.policy).is_some())
+        {
+            text.push_str("no row is in both\n");
+        }
         text.push_str(&self.compare_adaptive(rows));
         (text, agrees)
     }

@@ -126,7 +126,6 @@ async fn handle(world: Arc<World>, policy: Shared, index: usize) {
                         model,
                         task: request.task,
                         score,
-                        now_s: world.now_s(),
                     });
                 });
             }

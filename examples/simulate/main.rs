@@ -13,6 +13,7 @@
 mod adaptive;
 mod bodies;
 mod bucket;
+mod chart;
 mod cli;
 mod compare;
 mod csv;
@@ -20,14 +21,17 @@ mod data;
 mod detection;
 mod draws;
 mod drive;
+mod faults;
 mod figures;
 mod json;
 mod mistake;
+mod plot;
 mod policies;
 mod progress;
 mod run;
 mod scenario;
 mod script;
+mod series;
 mod setting;
 mod table;
 mod traffic;
@@ -76,15 +80,19 @@ fn simulate(cli: &Cli) -> Result<bool, Box<dyn Error>> {
         seeds: cli.seeds,
         jobs: cli.jobs.map(usize::from),
     };
-    let rows = run(&plan)?;
-    print!("{}", table::table(&rows));
+    let played = run(&plan)?;
+    let rows = &played.rows;
+    print!("{}", table::table(rows));
     if let Some(file) = &cli.json {
-        write(file, &json::json(&rows)?)?;
+        write(file, &json::json(rows)?)?;
+    }
+    if let Some(file) = &cli.plot {
+        write(file, &plot::svg(&played, &plan.settings)?)?;
     }
     let Some(reference) = reference else {
         return Ok(true);
     };
-    let (report, agrees) = reference.compare(&rows);
+    let (report, agrees) = reference.compare(rows);
     print!("\n{report}");
     Ok(agrees)
 }

@@ -14,6 +14,7 @@ use crate::{
     figures::{Figures, Row},
     policies::ORACLE,
     progress::Progress,
+    series::Series,
     setting::Setting,
     traffic::requests,
 };
@@ -34,8 +35,21 @@ struct Cell {
     seed: u64,
 }
 
-/// Plays all and returns the rows in order of scenario and policy.
-pub(crate) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
+/// What came of it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Played {
+    /// In order of scenario and policy.
+    pub(crate) rows: Vec<Row>,
+    /// All that were played, even if only to compare with.
+    pub(crate) policies: Vec<String>,
+    /// By scenario and policy, over all seeds.
+    pub(crate) series: Vec<Vec<Series>>,
+}
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Plays all.
+pub(crate) fn run(plan: &Plan) -> Result<Played> {
     let mut played = plan.policies.clone();
     if !played.iter().any(|policy| policy == ORACLE) {
         // Regret is against it.
@@ -51,27 +65,44 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
             }));
         }
     }
-    let figures = play_all(plan, &cells)?;
-    let of = |setting: usize, policy: &str| -> Vec<&Figures> {
-        let found = cells.iter().zip(&figures);
-        let found = found.filter(|(cell, _)| cell.setting == setting && cell.policy == policy);
-        found.map(|(_, figures)| figures).collect()
+    let results = play_all(plan, &cells)?;
+    let of = |setting: usize, policy: &str| {
+        let policy = policy.to_owned();
+        let found = cells.iter().zip(&results);
+        found
+            .filter(move |(cell, _)| cell.setting == setting && cell.policy == policy)
+            .map(|(_, result)| result)
+    };
+    let figures = |setting: usize, policy: &str| -> Vec<&Figures> {
+        of(setting, policy).map(|(figures, _)| figures).collect()
     };
     let mut rows = Vec::new();
+    let mut series = Vec::new();
     for (at, setting) in plan.settings.iter().enumerate() {
-        let oracle = of(at, ORACLE);
+        let oracle = figures(at, ORACLE);
         for policy in &plan.policies {
-            rows.push(Row::new(&setting.name, policy, &of(at, policy), &oracle));
+            let cells = figures(at, policy);
+            rows.push(Row::new(&setting.name, policy, &cells, &oracle));
         }
+        let sum = |policy: &String| {
+            let mut sum = Series::default();
+            of(at, policy).for_each(|(_, series)| sum.add(series));
+            sum
+        };
+        series.push(played.iter().map(sum).collect());
     }
-    Ok(rows)
+    Ok(Played {
+        rows,
+        policies: played,
+        series,
+    })
 }
 
-fn play_all(plan: &Plan, cells: &[Cell]) -> Result<Vec<Figures>, String> {
+fn play_all(plan: &Plan, cells: &[Cell]) -> Result<Vec<(Figures, Series)>> {
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
     let jobs = plan.jobs.unwrap_or_else(cores).min(cells.len().max(1));
     let next = AtomicUsize::new(0);
-    let played: Mutex<Vec<Option<Figures>>> = Mutex::new(vec![None; cells.len()]);
+    let played: Mutex<Vec<Option<(Figures, Series)>>> = Mutex::new(vec![None; cells.len()]);
     let failed: Mutex<Option<String>> = Mutex::new(None);
     let progress = Progress::new(cells.len());
     thread::scope(|scope| {
@@ -107,11 +138,65 @@ fn play_all(plan: &Plan, cells: &[Cell]) -> Result<Vec<Figures>, String> {
         .ok_or_else(|| "a run was lost".to_owned())
 }
 
-fn play_cell(setting: &Arc<Setting>, cell: &Cell) -> Result<Figures, String> {
+fn play_cell(setting: &Arc<Setting>, cell: &Cell) -> Result<(Figures, Series)> {
     let records = play(setting, &cell.policy, cell.seed)?;
-    Ok(Figures::new(
-        setting,
-        &requests(setting, cell.seed),
-        &records,
+    let requests = requests(setting, cell.seed);
+    Ok((
+        Figures::new(setting, &requests, &records),
+        Series::new(setting, &requests, &records),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli, data::Data, policies, scenario::Scenario};
+
+    /// `two_pm` ten times as fast, with other keys.
+    fn plan(change: impl Fn(String) -> String) -> Plan {
+        let mut data = Data::read(&cli::folder().join("data")).unwrap();
+        let file = cli::folder().join("scenarios/two_pm.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = change(text.replace("00\n", "0\n"));
+        let scenario = Scenario::parse(&file, &text, &mut data).unwrap();
+        let setting = Setting::new(&scenario, &mut data).unwrap();
+        Plan {
+            settings: vec![Arc::new(setting)],
+            policies: policies::names().into_iter().map(str::to_owned).collect(),
+            seeds: 2,
+            jobs: Some(2),
+        }
+    }
+
+    #[test]
+    fn the_same_seeds_give_the_same_rows() {
+        let plan = plan(|text| text);
+        assert_eq!(run(&plan).unwrap(), run(&plan).unwrap());
+    }
+
+    #[test]
+    fn nobody_asks_and_nothing_breaks() {
+        let plan = plan(|text| text.replace("copies = 1", "copies = 8\nkeep = [0, 0]"));
+        let rows = run(&plan).unwrap().rows;
+        assert_eq!(rows.len(), policies::names().len());
+        assert!(
+            rows.iter()
+                .all(|row| row.success_pct == 0.0 && row.regret_per_1k == 0.0)
+        );
+    }
+
+    #[test]
+    fn scores_may_lie_and_may_be_for_wrong_answers_only() {
+        for feedback in ["fixed = 0.5", "only = \"wrong\""] {
+            let change = format!("mean_delay_s = 20\n{feedback}");
+            let plan = plan(|text| text.replace("mean_delay_s = 20", &change));
+            assert!(
+                run(&plan)
+                    .unwrap()
+                    .rows
+                    .iter()
+                    .all(|row| row.success_pct > 30.0)
+            );
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What the scripted events make of a model over time.
 
-use crate::scenario::{Event, Kind};
+use crate::scenario::{Event, Kind, ends};
 
 /// How often a call fails with a 5xx where no event says otherwise.
 const ERROR: f64 = 0.002;
@@ -46,9 +46,13 @@ impl Script {
                 kind: event.kind,
                 from_s: *event.from_s.as_ref(),
                 to_s: *event.to_s.as_ref(),
-                value: *event.value.as_ref(),
+                value: ends(&event.value),
             })
             .collect();
+        Self::of(events)
+    }
+
+    fn of(events: Vec<Change>) -> Self {
         let limits = events.iter().filter(|event| event.kind == Kind::Limit);
         let mut bends: Vec<f64> = limits
             .flat_map(|event| [event.from_s, event.to_s])
@@ -120,5 +124,52 @@ impl Script {
             .iter()
             .copied()
             .filter(move |at| from_s < *at && *at < to_s)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn script(events: &[(Kind, f64, f64, [f64; 2])]) -> Script {
+        let changes = events.iter().map(|(kind, from_s, to_s, value)| Change {
+            kind: *kind,
+            from_s: *from_s,
+            to_s: *to_s,
+            value: *value,
+        });
+        Script::of(changes.collect())
+    }
+
+    pub(crate) fn limit(events: &[(f64, f64, [f64; 2])]) -> Script {
+        let events = events
+            .iter()
+            .map(|(from, to, value)| (Kind::Limit, *from, *to, *value));
+        script(&events.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_event_goes_evenly_from_one_value_to_the_other() {
+        let script = script(&[(Kind::Latency, 10.0, 20.0, [1.0, 4.0])]);
+        let at = |now_s| script.at(now_s).latency;
+        assert_eq!(
+            [at(9.9), at(10.0), at(15.0), at(20.0)],
+            [1.0, 1.0, 2.5, 1.0]
+        );
+    }
+
+    #[test]
+    fn events_at_the_same_time_combine() {
+        let always = [0.5, 0.5];
+        let script = script(&[
+            (Kind::Error, 0.0, 10.0, always),
+            (Kind::Error, 5.0, 10.0, always),
+            (Kind::Limit, 0.0, 10.0, always),
+            (Kind::Limit, 5.0, 10.0, always),
+        ]);
+        assert_eq!(script.at(6.0).error, 0.75);
+        assert_eq!(script.limit(6.0), 0.25);
+        assert_eq!(script.limit_before(5.0), 0.5);
+        assert_eq!(script.at(10.0).error, ERROR);
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     bucket::Limits,
     data::{Arrival, Data, Questions, Speed},
     mistake::Mistake,
-    scenario::{By, Only, Scenario},
+    scenario::{By, Only, Scenario, ends},
     script::Script,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Setting {
     pub(crate) questions: Questions,
     pub(crate) models: Vec<Model>,
     pub(crate) degraded: Option<Degraded>,
-    /// When something is scripted to be wrong, for figures: model, from, to, label.
+    /// What is scripted to be wrong, for the plot.
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -148,7 +148,7 @@ impl Setting {
             usd_weight: *scenario.usd_weight.as_ref(),
             arrivals,
             copies: *scenario.arrivals.copies.as_ref(),
-            keep: scenario.arrivals.keep.as_ref().map(|keep| *keep.as_ref()),
+            keep: scenario.arrivals.keep.as_ref().map(ends),
             feedback: Feedback {
                 probability: *scenario.feedback.probability.as_ref(),
                 mean_delay_s: *scenario.feedback.mean_delay_s.as_ref(),

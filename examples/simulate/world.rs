@@ -69,7 +69,6 @@ pub(crate) enum What {
     ServerError,
     Answer {
         right: bool,
-        usd: f64,
     },
 }
 
@@ -175,7 +174,7 @@ impl World {
         record.answers += 1;
         record.usd += usd;
         let right = of.right[request.question] && !drops;
-        reply(latency_s, What::Answer { right, usd })
+        reply(latency_s, What::Answer { right })
     }
 
     /// Notes that a request got its answer now.

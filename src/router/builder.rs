@@ -16,6 +16,7 @@ use super::{
     counters::Counters,
     error::BuildError,
     group::{Group, Member},
+    learned::Learned,
     ledger::Ledger,
     sessions::Sessions,
     target::{Credential, Pool, Target},
@@ -52,6 +53,7 @@ pub struct Builder {
     seed: Option<u64>,
     max_body: usize,
     ledger: usize,
+    learned: Option<Learned>,
 }
 
 impl Builder {
@@ -67,6 +69,7 @@ impl Builder {
             seed: None,
             max_body: MAX_BODY,
             ledger: LEDGER,
+            learned: None,
         }
     }
 
@@ -137,6 +140,12 @@ impl Builder {
         self
     }
 
+    /// Starts with what another router has learned.
+    pub fn learned(mut self, learned: Learned) -> Self {
+        self.learned = Some(learned);
+        self
+    }
+
     /// Builds the router.
     ///
     /// # Errors
@@ -158,7 +167,7 @@ impl Builder {
         let seed = self
             .seed
             .unwrap_or_else(|| RandomState::new().hash_one(0_u8));
-        Ok(OutcomeRouter {
+        let router = OutcomeRouter {
             inner: Arc::new(Inner {
                 pools: assembly.pools,
                 targets: assembly.targets,
@@ -180,7 +189,6 @@ impl Builder {
                 seed,
                 decisions: AtomicU64::new(0),
                 jitters: AtomicU64::new(0),
-                keys: RandomState::new(),
                 ledger: Ledger::new(self.ledger),
                 sessions: Sessions::new(),
                 upstreams: assembly
@@ -191,7 +199,11 @@ impl Builder {
                 counters: Counters::default(),
                 max_body: self.max_body,
             }),
-        })
+        };
+        if let Some(learned) = self.learned {
+            learned.resume(&router.inner, now);
+        }
+        Ok(router)
     }
 }
 

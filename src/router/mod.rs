@@ -22,6 +22,7 @@ mod error;
 mod evaluation;
 mod explain;
 mod group;
+mod learned;
 mod ledger;
 mod request;
 mod routed;
@@ -34,7 +35,6 @@ mod told;
 use std::{
     collections::HashMap,
     fmt,
-    hash::{BuildHasher, RandomState},
     ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -51,6 +51,7 @@ pub use self::{
     counters::{Counts, Passed},
     decision::{Decision, Obstacle, Reason, Terms, Weighed},
     error::{BuildError, OutOfRange, ReportError, Unavailable},
+    learned::Learned,
     ledger::{OutcomeId, Score},
     request::{PickRequest, TargetId},
     routed::Routed,
@@ -71,6 +72,7 @@ use self::{
 use crate::{
     checks::Checks,
     classify::Classify,
+    dialect::stable_hash,
     policy::RoutingPolicy,
     stats::{FormAge, Quality, Recorded, TaskKey},
     tasks::ClassifyTask,
@@ -101,8 +103,6 @@ struct Inner {
     seed: u64,
     decisions: AtomicU64,
     jitters: AtomicU64,
-    /// Hashes the names of tasks.
-    keys: RandomState,
     ledger: Ledger,
     sessions: Sessions,
     /// How many targets of each upstream are broken.
@@ -608,7 +608,13 @@ impl Inner {
     fn task_key(&self, request: &PickRequest<'_>) -> TaskKey {
         match (request.tenant, request.task) {
             (None, None) => TaskKey::OTHER,
-            names => TaskKey(self.keys.hash_one(names).max(1)),
+            (tenant, task) => {
+                // The same on every instance and after a restart.
+                let hash = |name: Option<&str>| stable_hash(name.unwrap_or_default().as_bytes());
+                let key =
+                    hash(tenant).rotate_left(1) ^ hash(task).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                TaskKey(key.max(1))
+            }
         }
     }
 

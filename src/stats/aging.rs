@@ -42,6 +42,19 @@ impl Aging {
         (self.samples * self.gap).max(self.stated).min(self.longest)
     }
 
+    /// Starts with a mean time between samples that was kept.
+    pub(crate) fn resume(&mut self, gap: f64) {
+        if gap > 0.0 && gap <= self.longest {
+            self.gap = gap;
+            self.seen = self.samples;
+        }
+    }
+
+    /// Returns how much remains of what was recorded this long ago.
+    pub(crate) fn remains(&self, ago: Duration) -> f64 {
+        faded(ago.as_secs_f64() / self.half_life())
+    }
+
     /// Returns the mean time between samples, in seconds.
     pub(crate) fn gap(&self) -> f64 {
         self.gap

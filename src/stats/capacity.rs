@@ -222,6 +222,12 @@ impl Capacity {
         self.told.filter(|until| now < *until)
     }
 
+    /// Takes up a provider's wait that was still running when it was kept.
+    pub(crate) fn resume(&mut self, wait: Duration, now: Instant) {
+        self.told = Some(now + wait.min(LONGEST_WAIT));
+        self.phase = Phase::Walled;
+    }
+
     /// Returns the requests and tokens believed to be left, where limit headers tell.
     pub(crate) fn headroom(&self, now: Instant) -> (Option<f64>, Option<f64>) {
         (self.requests.level(now), self.tokens.level(now))

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     aging::{Aging, faded},
+    keep::{KeptHealth, sound},
     overdue::{DueSlot, Overdue},
 };
 
@@ -276,6 +277,43 @@ impl Health {
         }
         self.good = evidence == Evidence::Good;
         self.last = self.last.max(now);
+    }
+
+    /// Returns what is worth keeping over a restart.
+    pub(crate) fn keep(&self, now: Instant) -> KeptHealth {
+        let weight = if self.in_doubt {
+            1.0
+        } else {
+            faded(self.aging.age(now) - self.age)
+        };
+        KeptHealth {
+            gap_s: self.aging.gap(),
+            ok: self.ok * weight,
+            bad: self.bad * weight,
+            run: self.run,
+            in_doubt: self.in_doubt,
+            timely: self.timely,
+            answers: self.answers,
+        }
+    }
+
+    /// Takes up what was kept `ago`; a target in doubt is probed first.
+    pub(crate) fn resume(&mut self, kept: &KeptHealth, ago: Duration) {
+        self.aging.resume(kept.gap_s);
+        let weight = if kept.in_doubt {
+            1.0
+        } else {
+            self.aging.remains(ago)
+        };
+        self.ok = sound(kept.ok) * weight;
+        self.bad = sound(kept.bad) * weight;
+        self.run = kept.run;
+        self.in_doubt = kept.in_doubt;
+        self.good = !kept.in_doubt;
+        if (0.0..=1.0).contains(&kept.timely) {
+            self.timely = kept.timely;
+            self.answers = sound(kept.answers).min(USUAL_ANSWERS);
+        }
     }
 
     fn health(&self) -> f64 {

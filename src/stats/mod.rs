@@ -7,6 +7,7 @@
 mod aging;
 mod capacity;
 mod health;
+mod keep;
 mod latency;
 mod overdue;
 mod pace;
@@ -18,6 +19,7 @@ mod tasks;
 pub(crate) use self::{
     capacity::{Capacity, Reading, Room},
     health::{Condition, Evidence, Gate, Health, Watch},
+    keep::{KeptHealth, KeptQuality},
     latency::{Late, LogLatency},
     pace::Pace,
     quality::{Belief, FormAge, Quality, Recorded},

@@ -93,6 +93,12 @@ impl Tasks {
         place
     }
 
+    /// Returns every task and its place.
+    pub(super) fn places(&self) -> impl Iterator<Item = (TaskKey, u32)> + Clone {
+        let named = self.places.iter().map(|(key, place)| (*key, *place));
+        std::iter::once((TaskKey::OTHER, OTHER)).chain(named)
+    }
+
     pub(super) fn effect(&self, place: u32) -> Effect {
         self.tasks
             .get(place as usize)

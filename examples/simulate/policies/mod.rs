@@ -73,7 +73,6 @@ pub(crate) struct Scored {
     pub(crate) model: usize,
     pub(crate) task: usize,
     pub(crate) score: f64,
-    pub(crate) now_s: f64,
 }
 
 impl Turn<'_> {
