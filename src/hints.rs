@@ -17,7 +17,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{classify::Verdict, router::TargetId};
+use crate::{
+    classify::Verdict,
+    router::{Decision, TargetId},
+};
 
 /// What kind of work a request is: `"synthesis"`, `"extraction"`. It wins over what a
 /// [classifier](crate::tasks::ClassifyTask) says.
@@ -155,6 +158,44 @@ pub struct Deadline(pub Duration);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Risk;
 
+/// Asks for the whole decision behind the answer: every target of the pool, what stands against it,
+/// and how the rest compare.
+///
+/// It comes as an `Arc<`[`Decision`]`>` beside [`Routed`] in the extensions of the response, that of
+/// a refusal of ours, too, and as [`Call::decision`]. Not meant for every request: the
+/// [propensity](Decision::propensity) alone draws the decision's randomness anew many times.
+///
+/// ```
+/// use std::{convert::Infallible, sync::Arc};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_outcome::{Decision, Explain, OutcomeRouter, OutcomeRoutingLayer, RequestBody};
+/// # type Body = http_body_util::Full<bytes::Bytes>;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let router = OutcomeRouter::builder().model("gpt-4o").model("gpt-4o-mini").build()?;
+/// let client = OutcomeRoutingLayer::new(router).layer(service_fn(
+///     |_: Request<RequestBody<Body>>| async {
+///         Ok::<_, Infallible>(Response::new(Body::default()))
+///     },
+/// ));
+///
+/// let request = Request::post("https://api.openai.com/v1/chat/completions")
+///     .header("content-type", "application/json")
+///     .extension(Explain)
+///     .body(Body::from(r#"{"model":"gpt-4o","messages":[]}"#))?;
+/// let response = client.oneshot(request).await?;
+///
+/// let decision = response.extensions().get::<Arc<Decision>>().expect("it was asked for");
+/// assert_eq!(decision.target(), Some("gpt-4o"));
+/// assert!(decision.to_string().starts_with("default, adaptive: gpt-4o is picked (preferred)"));
+/// # Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Explain;
+
 /// Marks the copy of a call, whose answer nobody reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shadowing;
@@ -178,6 +219,8 @@ struct CallState {
     /// When routing saw it first.
     began: Option<Instant>,
     attempts: Vec<Attempted>,
+    /// Behind the last attempt or refusal, where it was asked for.
+    decision: Option<Arc<Decision>>,
     side_effects: bool,
     tool_loop: bool,
 }
@@ -242,6 +285,17 @@ impl Call {
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         self.with(|state| state.attempts.last().and_then(|last| last.verdict.clone()))
+    }
+
+    /// Returns the decision behind the last attempt, or behind our refusal where that came last;
+    /// only for requests with [`Explain`].
+    #[must_use]
+    pub fn decision(&self) -> Option<Arc<Decision>> {
+        self.with(|state| state.decision.clone())
+    }
+
+    pub(crate) fn note_decision(&self, decision: Option<Arc<Decision>>) {
+        self.with(|state| state.decision = decision);
     }
 
     pub(crate) fn tried(&self) -> smallvec::SmallVec<[TargetId; 4]> {

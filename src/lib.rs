@@ -20,7 +20,9 @@ pub mod tasks;
 pub use crate::{
     classify::{Class, Classify, Verdict},
     failover::{CallLayer, FailoverLayer, Replay, RetryPolicy},
-    hints::{Call, Candidates, Deadline, HoldBack, Risk, Routed, Session, Strict, Task, Tenant},
+    hints::{
+        Call, Candidates, Deadline, Explain, HoldBack, Risk, Routed, Session, Strict, Task, Tenant,
+    },
     route::{OutcomeRouting, OutcomeRoutingLayer, RequestBody, ResponseBody, ResponseFuture},
     router::{
         BuildError, Credential, Decision, Mode, NobodyFree, Outcome, OutcomeId, OutcomeRouter,

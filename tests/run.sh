@@ -50,7 +50,7 @@ step "documentation tests"
 cargo test --locked --all-features --doc
 
 step "examples"
-for example in hyper_client reqwest_client axum_gateway; do
+for example in hyper_client reqwest_client axum_gateway feedback; do
     cargo run --locked -q --all-features --example "$example" >/dev/null
 done
 

@@ -5,11 +5,13 @@ use toml::Spanned;
 
 use super::{
     Config, Connection, DEADLINE, MAX_BUFFERED, schema,
+    settings::{percent, set_pool, set_target, warn_of_idle_settings},
     upstream::{NamedUpstream, find, named_upstream},
 };
 use crate::{
     dialect,
     router::{BuildError, Mode, NobodyFree, OutcomeRouter, Pool, Target, Upstream},
+    tasks::ByShape,
 };
 
 const LISTEN: SocketAddr =
@@ -77,6 +79,10 @@ pub(super) fn assemble(
     let max_connections = max_connections.map(at_least_one).transpose()?;
     let mut builder =
         OutcomeRouter::builder().max_body_bytes(usize::try_from(max_body).unwrap_or(usize::MAX));
+    if let schema::Tasks::ByShape = file.tasks {
+        builder = builder.tasks(ByShape);
+    }
+    let shadow_percent = file.shadow_percent.as_ref().map(percent).transpose()?;
     let deadline = file.deadline_ms.as_ref().map_or(Ok(DEADLINE), millis)?;
     let mut connections = Vec::new();
     let mut warnings = Vec::new();
@@ -114,6 +120,7 @@ pub(super) fn assemble(
         default_upstream,
         pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),
         state_endpoint: file.state_endpoint,
+        shadow_percent: shadow_percent.unwrap_or(0.0),
         connections,
         warnings,
     })
@@ -137,6 +144,7 @@ fn assemble_pool(
             schema::NobodyFree::Answer => NobodyFree::Answer,
             schema::NobodyFree::LeastBad => NobodyFree::LeastBad,
         });
+    built = set_pool(built, pool)?;
     if pool.targets.is_empty() {
         let message = format!(
             "pool {name:?} has no target; expected [[pool.target]] tables, each with a model and the \
@@ -165,14 +173,15 @@ fn assemble_pool(
             *count += usize::from(found.upstream.speaks(dialect.name()));
         }
         connections.push((name.clone(), label.get_ref().clone(), found.connection));
-        built = built.target(assemble_target(target, found.upstream.clone()));
+        built = built.target(assemble_target(target, found.upstream.clone())?);
     }
+    warn_of_idle_settings(pool, warnings);
     warn(name, pool.targets.len(), &speakers, warnings);
     check(&built).map_err(|error| Fault::at(&pool.name, error.to_string()))?;
     Ok(built)
 }
 
-fn assemble_target(target: &schema::Target, upstream: Upstream) -> Target {
+fn assemble_target(target: &schema::Target, upstream: Upstream) -> Result<Target, Fault> {
     let mut built = Target::new(target.model.get_ref()).upstream(upstream);
     if let Some(name) = &target.name {
         built = built.named(name.get_ref());
@@ -180,7 +189,7 @@ fn assemble_target(target: &schema::Target, upstream: Upstream) -> Target {
     if let Some(group) = &target.quota_group {
         built = built.quota_group(group);
     }
-    built
+    set_target(built, target)
 }
 
 /// Builds the pool alone, so that what is wrong with it is said at its place in the file.

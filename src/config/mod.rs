@@ -11,6 +11,8 @@
 //! default_upstream = "openai"      # for what is no routable inference; without it, that is a 404
 //! pass_unknown_models = false      # send models that no pool serves to the default upstream
 //! state_endpoint = false           # serve GET /outcome/state, to everybody who can reach it
+//! tasks = "none"                   # or tell kinds of work apart "by_shape", where callers do not
+//! shadow_percent = 0.0             # of the calls, whose copies go to a second target as well
 //!
 //! [limits]
 //! max_body_bytes = 33554432        # of a request, decoded
@@ -33,16 +35,28 @@
 //! aliases = ["default"]            # and these, and the models of its targets
 //! mode = "route"                   # or "observe", or "off"
 //! nobody_free = "wait"             # or "answer" with a 429 at once, or use the "least_bad"
+//! policy = "adaptive"              # or "declared" order, or "weighted" shares
+//! cost_weight = 5.0                # expected score that a dollar is worth; 0 unless given
+//! objective_ms = 20000             # answers are worth something until then; none unless given
+//! preference = 0.05                # expected score given up to stay a rank higher
+//! derive_sessions = false          # find the session of requests that name none
+//! success_when = ["valid_json", "not_blank"]   # checks of good answers; none unless given
+//! cascade = true                   # ask a better target where they fail; false unless given
 //!
 //! [[pool.target]]                  # in order of preference
 //! model = "gpt-4o"
 //! upstream = "openai"
+//! expected_quality = 0.9           # score from 0 to 1 that its answers have, as long as few are known
+//! price = { input = 2.5, output = 10.0 }   # dollars per million tokens
+//! objective_ms = 30000             # the pool's, unless given
+//! preference = 0.0                 # subtracted from its score, whatever its rank
 //!
 //! [[pool.target]]
 //! model = "gpt-4o-mini"
 //! upstream = "openai"
 //! name = "mini"                    # the model, unless given
 //! quota_group = "small models"     # for targets that share a limit of the provider
+//! price = { input = 0.15, output = 0.6 }
 //! "#;
 //! use tower_outcome::config::Config;
 //!
@@ -51,12 +65,20 @@
 //!     (variable == "OPENAI_API_KEY").then(|| "secret".to_owned())
 //! })?;
 //! assert!(config.router().knows("gpt-4o"));
+//! # assert_eq!(config.warnings().filter(|it| !it.contains("anthropic")).count(), 0);
 //! # Ok::<(), tower_outcome::config::ConfigError>(())
 //! ```
+//!
+//! Beside these, a target has a `weight` (1 unless given) where the policy is `weighted`, and a pool
+//! `cascade_below`, a quality from 0 to 1. Both are those of [`Target::weight`](crate::Target::weight)
+//! and [`Pool::cascade_below`](crate::Pool::cascade_below); `valid_json` checks answers to requests
+//! in JSON mode, as [`ValidJson::new`](crate::checks::ValidJson::new). What they all do is told in
+//! [`learning`](crate::guide::learning).
 
 mod assemble;
 mod error;
 mod schema;
+mod settings;
 mod suggest;
 mod upstream;
 
@@ -84,6 +106,7 @@ pub struct Config {
     pub(crate) default_upstream: Option<(Upstream, Connection)>,
     pub(crate) pass_unknown_models: bool,
     pub(crate) state_endpoint: bool,
+    pub(crate) shadow_percent: f64,
     /// By pool and target.
     pub(crate) connections: Vec<(String, String, Connection)>,
     pub(crate) warnings: Vec<String>,

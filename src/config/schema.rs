@@ -14,6 +14,9 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) state_endpoint: bool,
     #[serde(default)]
+    pub(super) tasks: Tasks,
+    pub(super) shadow_percent: Option<Spanned<f64>>,
+    #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) upstream: Vec<Upstream>,
@@ -63,6 +66,17 @@ pub(super) struct Pool {
     pub(super) mode: Mode,
     #[serde(default)]
     pub(super) nobody_free: NobodyFree,
+    #[serde(default)]
+    pub(super) policy: Policy,
+    pub(super) cost_weight: Option<Spanned<f64>>,
+    pub(super) objective_ms: Option<Spanned<u64>>,
+    pub(super) preference: Option<Spanned<f64>>,
+    #[serde(default)]
+    pub(super) derive_sessions: bool,
+    #[serde(default)]
+    pub(super) success_when: Vec<Check>,
+    pub(super) cascade: Option<Spanned<bool>>,
+    pub(super) cascade_below: Option<Spanned<f64>>,
     #[serde(default, rename = "target", alias = "targets")]
     pub(super) targets: Vec<Target>,
 }
@@ -85,6 +99,30 @@ pub(super) enum NobodyFree {
     LeastBad,
 }
 
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Tasks {
+    ByShape,
+    #[default]
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Policy {
+    #[default]
+    Adaptive,
+    Declared,
+    Weighted,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Check {
+    ValidJson,
+    NotBlank,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
@@ -92,4 +130,16 @@ pub(super) struct Target {
     pub(super) upstream: Spanned<String>,
     pub(super) name: Option<Spanned<String>>,
     pub(super) quota_group: Option<String>,
+    pub(super) expected_quality: Option<Spanned<f64>>,
+    pub(super) price: Option<Price>,
+    pub(super) objective_ms: Option<Spanned<u64>>,
+    pub(super) preference: Option<Spanned<f64>>,
+    pub(super) weight: Option<Spanned<f64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Price {
+    pub(super) input: Spanned<f64>,
+    pub(super) output: Spanned<f64>,
 }

@@ -195,6 +195,77 @@ fn errors_say_where_and_what_was_expected() {
             "limits = { max_buffered_bytes = 5 }\n[[upstream]]",
             "outcome.toml:1:33: expected at least twice max_body_bytes, 67108864",
         ),
+        (
+            "\n[[upstream]]",
+            "shadow_percent = 100.5\n[[upstream]]",
+            "outcome.toml:1:18: expected a number from 0 to 100",
+        ),
+        (
+            "\n[[upstream]]",
+            "tasks = \"by_size\"\n[[upstream]]",
+            "outcome.toml:1:9: unknown variant `by_size`, expected `by_shape` or `none`",
+        ),
+        (
+            "mode = \"observe\"",
+            "policy = \"random\"",
+            "outcome.toml:15:10: unknown variant `random`, expected one of `adaptive`, `declared`, \
+             `weighted`",
+        ),
+        (
+            "mode = \"observe\"",
+            "cost_weight = -1",
+            "outcome.toml:15:15: expected a number from 0",
+        ),
+        (
+            "mode = \"observe\"",
+            "cost_weight = inf",
+            "outcome.toml:15:15: expected a number from 0",
+        ),
+        (
+            "mode = \"observe\"",
+            "objective_ms = 0",
+            "outcome.toml:15:16: expected a number from 1",
+        ),
+        (
+            "mode = \"observe\"",
+            "preference = \"high\"",
+            "outcome.toml:15:14: invalid type: string \"high\", expected f64",
+        ),
+        (
+            "mode = \"observe\"",
+            "success_when = [\"valid_jsn\"]",
+            "outcome.toml:15:17: unknown variant `valid_jsn`, expected `valid_json` or `not_blank`",
+        ),
+        (
+            "mode = \"observe\"",
+            "cascade = true",
+            "outcome.toml:15:11: cascade needs success_when",
+        ),
+        (
+            "mode = \"observe\"",
+            "cascade_below = 1.1",
+            "outcome.toml:15:17: expected a number from 0 to 1",
+        ),
+        (
+            "name = \"own\"",
+            "expected_quality = nan",
+            "outcome.toml:18:63: expected a number from 0 to 1",
+        ),
+        (
+            "name = \"own\"",
+            "price = { input = 1 }",
+            "missing field `output`",
+        ),
+        (
+            "name = \"own\"",
+            "price = { input = 1, output = -2 }",
+            "outcome.toml:18:74: expected a number from 0",
+        ),
+        (
+            "name = \"own\"",
+            "weight = -0.5",
+            "outcome.toml:18:53: expected a number from 0",
+        ),
     ] {
         let error = error(from, to);
         assert!(error.contains(expected), "{error}\n  wanted: {expected}");
@@ -274,6 +345,31 @@ fn what_is_probably_not_meant_is_warned_of() {
              { model = \"x\", upstream = \"local\" }, { model = \"y\", upstream = \"local\" }]",
             "names the model \"llama\" means pool \"llama\", and not pool \"chat\"",
         ),
+        (
+            "mode = \"observe\"",
+            "cost_weight = 2",
+            "pool \"chat\": cost_weight is set, but no target has a price",
+        ),
+        (
+            "name = \"own\"",
+            "price = { input = 0, output = 1.5 }",
+            "pool \"chat\": price counts only where cost_weight says",
+        ),
+        (
+            "name = \"own\"",
+            "weight = 3",
+            "pool \"chat\": weight counts under policy = \"weighted\" only",
+        ),
+        (
+            "mode = \"observe\"",
+            "cost_weight = 2\npolicy = \"declared\"",
+            "pool \"chat\": price and cost_weight count under policy = \"adaptive\" only",
+        ),
+        (
+            "mode = \"observe\"",
+            "cascade_below = 0.7",
+            "pool \"chat\": cascade_below is about grades of quality",
+        ),
     ] {
         assert!(GOOD.contains(from), "{from}");
         let config = parse(&GOOD.replacen(from, to, 1)).unwrap();
@@ -283,6 +379,58 @@ fn what_is_probably_not_meant_is_warned_of() {
             "{warnings:?}"
         );
     }
+}
+
+#[test]
+fn settings_reach_the_router() {
+    let source = GOOD
+        .replace(
+            "mode = \"observe\"",
+            "policy = \"weighted\"\nderive_sessions = true\n\
+             success_when = [\"valid_json\", \"not_blank\"]\ncascade = true",
+        )
+        .replace("name = \"own\"", "name = \"own\", weight = 0");
+    let config = parse(&format!(
+        "shadow_percent = 2\ntasks = \"by_shape\"\n{source}"
+    ))
+    .unwrap();
+    assert_eq!(config.shadow_percent, 2.0);
+    let router = config.router();
+    assert!(router.tasks().is_some());
+    let rules = router.pool_rules("chat").unwrap();
+    assert!(rules.derive_sessions && rules.checks.is_some());
+    assert_eq!(rules.cascade, Some(crate::Score::MIDDLE));
+    let decide = |router: &OutcomeRouter| {
+        let request = crate::PickRequest::new("chat");
+        let request = request.prompt_tokens(1_000_000).max_output_tokens(1_000);
+        router.decide(&request, router.now()).unwrap()
+    };
+    let decision = decide(router);
+    assert_eq!((decision.policy, decision.chosen), ("weighted", Some(0)));
+
+    let source = GOOD
+        .replace(
+            "mode = \"observe\"",
+            "cost_weight = 0.5\npreference = 0.25\nobjective_ms = 900",
+        )
+        .replace(
+            "name = \"own\"",
+            "price = { input = 2, output = 4.0 }, expected_quality = 0.5, preference = 0",
+        );
+    let config = parse(&source).unwrap();
+    let decision = decide(config.router());
+    let [first, own] = &decision.candidates[..] else {
+        panic!("{decision}");
+    };
+    let (terms, score) = (own.terms.as_ref().unwrap(), own.score.unwrap());
+    assert!((terms.quality - 0.5).abs() < 1e-9, "{own:?}");
+    assert!(terms.cost >= 2.0, "{own:?}");
+    assert_eq!(first.terms.as_ref().unwrap().cost, 0.0);
+    let value = terms.quality * terms.validity * terms.health * terms.in_time;
+    assert!(
+        (score - (value - 0.5 * terms.cost)).abs() < 1e-9,
+        "the handicap is its own: {own:?}"
+    );
 }
 
 #[test]

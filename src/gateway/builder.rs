@@ -9,6 +9,7 @@ use crate::{
     failover::FailoverLayer,
     route::OutcomeRoutingLayer,
     router::{BuildError, OutcomeRouter, Upstream},
+    shadow::ShadowLayer,
 };
 
 /// Builds a [`Gateway`].
@@ -23,6 +24,7 @@ pub struct Builder {
     default_upstream: Option<Upstream>,
     pass_unknown_models: bool,
     state_endpoint: bool,
+    shadow_percent: f64,
     max_buffered: usize,
 }
 
@@ -37,6 +39,7 @@ impl Builder {
             default_upstream: None,
             pass_unknown_models: false,
             state_endpoint: false,
+            shadow_percent: 0.0,
             max_buffered: MAX_BUFFERED,
         }
     }
@@ -46,6 +49,7 @@ impl Builder {
             .deadline(config.deadline)
             .pass_unknown_models(config.pass_unknown_models)
             .state_endpoint(config.state_endpoint)
+            .shadow_percent(config.shadow_percent)
             .max_buffered_bytes(config.max_buffered);
         if let Some((upstream, connection)) = config.default_upstream {
             builder = builder
@@ -114,6 +118,15 @@ impl Builder {
         self
     }
 
+    /// Sets how many of a hundred calls, from 0 to 100, are copied to a second target, whose answer
+    /// is judged and dropped; see [`shadow`](crate::shadow). Default: none. The bodies of copies
+    /// under way are not counted in [`max_buffered_bytes`](Self::max_buffered_bytes): they take 64
+    /// MiB at most.
+    pub fn shadow_percent(mut self, percent: f64) -> Self {
+        self.shadow_percent = percent;
+        self
+    }
+
     /// Sets how much memory the bodies of all requests may take that wait for the head of their
     /// answer; a request that finds none left is answered 503. Default: 512 MiB.
     pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
@@ -125,7 +138,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If a target, or the passing of unknown models, needs a default upstream and there is none.
+    /// If a target, or the passing of unknown models, needs a default upstream and there is none, or
+    /// if the share of copies is not from 0 to 100.
     pub fn build(self) -> Result<Gateway, BuildError> {
         if self.default_upstream.is_none() {
             if let Some(target) = self.router.without_upstream() {
@@ -139,6 +153,9 @@ impl Builder {
                 ));
             }
         }
+        let shadows = ShadowLayer::new(self.router.clone())
+            .percent(self.shadow_percent)
+            .map_err(|error| BuildError::new(error.to_string()))?;
         let rules = Rules {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
@@ -160,6 +177,7 @@ impl Builder {
         let upstreams = Upstreams::new(self.default_upstream, connection, targets);
         let stack = ServiceBuilder::new()
             .layer(FailoverLayer::new(self.router.clone()).deadline(self.deadline))
+            .layer(shadows)
             .layer(OutcomeRoutingLayer::new(self.router))
             .service(upstreams);
         Ok(Gateway::new(Arc::new(rules), stack, self.state_endpoint))

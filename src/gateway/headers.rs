@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{
     HeaderMap, HeaderValue, Uri, Version,
@@ -7,7 +7,10 @@ use http::{
     uri::PathAndQuery,
 };
 
-use crate::hints::{Call, Routed};
+use crate::{
+    hints::{Call, Explain, Risk, Routed, Session, Task, Tenant},
+    router::Decision,
+};
 
 pub(super) const MODEL: HeaderName = HeaderName::from_static("x-outcome-model");
 pub(super) const REQUESTED: HeaderName = HeaderName::from_static("x-outcome-requested-model");
@@ -15,6 +18,18 @@ pub(super) const TARGET: HeaderName = HeaderName::from_static("x-outcome-target"
 pub(super) const REASON: HeaderName = HeaderName::from_static("x-outcome-reason");
 pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-outcome-attempts");
 pub(super) const ID: HeaderName = HeaderName::from_static("x-outcome-id");
+
+pub(super) const EXPLANATION: HeaderName = HeaderName::from_static("x-outcome-explanation");
+/// Long enough for a pool of a dozen targets, short enough for every proxy.
+const LONGEST_EXPLANATION: usize = 1024;
+
+const TASK: HeaderName = HeaderName::from_static("x-outcome-task");
+const TENANT: HeaderName = HeaderName::from_static("x-outcome-tenant");
+const SESSION: HeaderName = HeaderName::from_static("x-outcome-session");
+const RISK: HeaderName = HeaderName::from_static("x-outcome-risk");
+const EXPLAIN: HeaderName = HeaderName::from_static("x-outcome-explain");
+/// As long as a name may be elsewhere.
+const LONGEST_HINT: usize = 256;
 
 /// Headers that speak of one connection (RFC 9110, 7.6.1), beside those that `Connection` lists.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -62,6 +77,47 @@ pub(super) fn enter(parts: &mut request::Parts) {
     parts.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
 
+/// Makes hints of the headers that are meant for us, and leaves none of them to an upstream. A hint
+/// that is there already is the application's own, and wins: a caller does not choose its tenant
+/// where somebody knows better. One that cannot be read is none.
+pub(super) fn take_hints(parts: &mut request::Parts) {
+    let request::Parts {
+        headers,
+        extensions,
+        ..
+    } = parts;
+    if let Some(task) = take_text(headers, &TASK) {
+        extensions.get_or_insert_with(|| Task::new(task));
+    }
+    if let Some(tenant) = take_text(headers, &TENANT) {
+        extensions.get_or_insert_with(|| Tenant::new(tenant));
+    }
+    if let Some(session) = take_text(headers, &SESSION) {
+        extensions.get_or_insert_with(|| Session::new(session));
+    }
+    if take_flag(headers, &RISK) {
+        extensions.insert(Risk);
+    }
+    if take_flag(headers, &EXPLAIN) {
+        extensions.insert(Explain);
+    }
+}
+
+fn take_text(headers: &mut HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.remove(name)?;
+    let text = value.to_str().ok().map(str::trim);
+    let text = text.filter(|text| (1..=LONGEST_HINT).contains(&text.len()));
+    if text.is_none() {
+        tracing::debug!(header = %name, "a hint that cannot be read is ignored");
+    }
+    text.map(str::to_owned)
+}
+
+fn take_flag(headers: &mut HeaderMap, name: &HeaderName) -> bool {
+    let text = take_text(headers, name);
+    text.is_some_and(|text| text == "1" || text.eq_ignore_ascii_case("true"))
+}
+
 /// Makes an answer ours, and tells who served.
 pub(super) fn leave(parts: &mut response::Parts, call: &Call, trailers: bool) {
     make_framing_plain(&mut parts.headers);
@@ -86,6 +142,8 @@ pub(super) fn leave(parts: &mut response::Parts, call: &Call, trailers: bool) {
     if let Some(routed) = routed.or_else(|| call.last()) {
         tell(&mut parts.headers, &routed, call);
     }
+    let decision = parts.extensions.remove::<Arc<Decision>>();
+    explain(&mut parts.headers, decision.or_else(|| call.decision()));
 }
 
 /// Tells who served a request, or was the last to fail it.
@@ -96,26 +154,54 @@ pub(super) fn tell(headers: &mut HeaderMap, routed: &Routed, call: &Call) {
     headers.insert(REASON, visible(&routed.reason().to_string()));
     headers.insert(ATTEMPTS, HeaderValue::from(call.attempts()));
     headers.insert(ID, visible(&routed.outcome_id().to_string()));
+    // Whatever an upstream says of its own decisions.
+    headers.remove(EXPLANATION);
+}
+
+/// Tells the decision in one line, where there is one to be told.
+pub(super) fn explain(headers: &mut HeaderMap, decision: Option<Arc<Decision>>) {
+    if let Some(decision) = decision {
+        headers.insert(EXPLANATION, explanation(&decision.to_string()));
+    }
+}
+
+fn explanation(told: &str) -> HeaderValue {
+    let lines: Vec<_> = told.lines().map(str::trim).collect();
+    let line = lines.join(" | ");
+    let escaped = escape(&line);
+    if escaped.len() <= LONGEST_EXPLANATION {
+        return visible(&line);
+    }
+    let most = LONGEST_EXPLANATION - "...".len();
+    let whole = escaped.get(..most).unwrap_or_default();
+    // Not within an escape.
+    let begun = whole.len().saturating_sub(2);
+    let end = whole.get(begun..).and_then(|end| end.find('%'));
+    let whole = whole.get(..end.map_or(most, |at| begun + at));
+    let cut = format!("{}...", whole.unwrap_or_default());
+    HeaderValue::from_str(&cut).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Writes a text into a header value: what is not visible ASCII is percent-encoded.
 fn visible(text: &str) -> HeaderValue {
-    let is_visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
-    let escaped = if text.bytes().all(is_visible) {
-        Cow::Borrowed(text)
-    } else {
-        let mut escaped = String::with_capacity(text.len() + 16);
-        for byte in text.bytes() {
-            if is_visible(byte) && byte != b'%' {
-                escaped.push(char::from(byte));
-            } else {
-                escaped.push_str(&format!("%{byte:02X}"));
-            }
-        }
-        Cow::Owned(escaped)
-    };
     // All of it is visible now.
-    HeaderValue::from_str(&escaped).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::from_str(&escape(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn escape(text: &str) -> Cow<'_, str> {
+    let is_visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if text.bytes().all(is_visible) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for byte in text.bytes() {
+        if is_visible(byte) && byte != b'%' {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// Beside `Transfer-Encoding` a `Content-Length` is a lie (RFC 9112, 6.3), and what frames the message
@@ -208,6 +294,57 @@ mod tests {
         enter(&mut parts);
         assert_eq!(parts.uri, "/v1/x?y");
         assert!(parts.headers.is_empty());
+    }
+
+    #[test]
+    fn hints_are_taken_out_of_the_headers() {
+        let request = Request::post("/v1/chat/completions")
+            .header("x-outcome-task", " synthesis ")
+            .header("x-outcome-task", "second")
+            .header("x-outcome-tenant", "spoofed")
+            .header("x-outcome-session", "s".repeat(257))
+            .header("x-outcome-risk", "True")
+            .header("x-outcome-explain", "0")
+            .extension(Tenant::new("known"));
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        take_hints(&mut parts);
+        assert!(parts.headers.is_empty());
+        let hints = &parts.extensions;
+        assert_eq!(hints.get::<Task>(), Some(&Task::new("synthesis")));
+        assert_eq!(hints.get::<Tenant>(), Some(&Tenant::new("known")));
+        assert_eq!(hints.get::<Session>(), None);
+        assert_eq!(hints.get::<Risk>(), Some(&Risk));
+        assert_eq!(hints.get::<Explain>(), None);
+        for bad in ["", " ", "\u{e9}"] {
+            let request = Request::post("/").header("x-outcome-task", bad);
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            take_hints(&mut parts);
+            assert!(
+                parts.headers.is_empty() && parts.extensions.is_empty(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_explanation_is_one_bounded_line_of_ascii() {
+        assert_eq!(
+            explanation("a is picked\n  a: 9 %\n  b: c"),
+            "a is picked | a: 9 % | b: c"
+        );
+        for padding in 0..12 {
+            let long = format!("{}{}", "x".repeat(padding), "\u{e9}".repeat(400));
+            let told = explanation(&long);
+            let told = told.to_str().unwrap();
+            assert!(
+                told.len() <= 1024 && told.len() > 1024 - 6,
+                "{}",
+                told.len()
+            );
+            let whole = told.strip_suffix("...").unwrap();
+            assert!(escape(&long).starts_with(whole));
+            assert_eq!((whole.len() - padding) % 3, 0, "an escape is cut");
+        }
     }
 
     #[test]

@@ -12,8 +12,21 @@
 //! * everything else goes to the default upstream if there is one, else it is a 404; by the methods
 //!   GET, HEAD, POST, PUT, PATCH and DELETE only, and never what is inference but cannot be read.
 //!
-//! Who served, and why, stands in the answer's `x-outcome-*` headers. Where a request goes is
-//! chosen by configuration alone, and no credential of a caller is passed on. Web pages are no callers:
+//! Who served, and why, stands in the answer's `x-outcome-*` headers. A caller may give hints in
+//! headers, too, which go no further than here:
+//!
+//! | header | hint |
+//! |---|---|
+//! | `x-outcome-task` | [`Task`](crate::Task): what kind of work it is |
+//! | `x-outcome-tenant` | [`Tenant`](crate::Tenant): who it is for |
+//! | `x-outcome-session` | [`Session`](crate::Session): which conversation it belongs to |
+//! | `x-outcome-risk: 1` | [`Risk`](crate::Risk): nothing is tried out on it |
+//! | `x-outcome-explain: 1` | [`Explain`](crate::Explain): the answer says why in `x-outcome-explanation` |
+//!
+//! Names have 1 to 256 visible characters; a hint that cannot be read is ignored. What middleware of
+//! yours puts into the request's extensions wins.
+//!
+//! Where a request goes is chosen by configuration alone, and no credential of a caller is passed on. Web pages are no callers:
 //! answers carry no CORS headers, and [`Server`] refuses what browsers send for pages of other hosts.
 //!
 //! ```

@@ -146,6 +146,7 @@ pub(super) fn failed(dialect: &dyn Dialect, call: &Call) -> Response<Body> {
     let mut response = refuse(dialect, status, message);
     if let Some(routed) = call.last() {
         headers::tell(response.headers_mut(), &routed, call);
+        headers::explain(response.headers_mut(), call.decision());
         // What could be repeated has been.
         let headers = response.headers_mut();
         headers.insert("x-should-retry", HeaderValue::from_static("false"));

@@ -25,6 +25,7 @@ use crate::{
     hints::Call,
     route::OutcomeRouting,
     router::{BuildError, OutcomeRouter},
+    shadow::Shadow,
 };
 
 /// The methods that APIs are made of.
@@ -47,8 +48,8 @@ pub struct Gateway {
     state_endpoint: bool,
 }
 
-/// Failover, over routing, over a client with timeouts for each attempt.
-pub(super) type Stack = Failover<OutcomeRouting<Upstreams>>;
+/// Failover, over copies of some calls, over routing, over a client with timeouts for each attempt.
+pub(super) type Stack = Failover<Shadow<OutcomeRouting<Upstreams>>>;
 
 impl Gateway {
     /// Starts building a gateway.
@@ -88,6 +89,7 @@ impl Gateway {
         let (mut parts, body) = request.into_parts();
         let trailers = headers::takes_trailers(&parts);
         headers::enter(&mut parts);
+        headers::take_hints(&mut parts);
         // TRACE and CONNECT, and whatever else a provider may do with a key that is not the caller's.
         if !METHODS.contains(&parts.method) {
             return other_method(&parts.headers, &parts.method);
@@ -113,8 +115,9 @@ impl Gateway {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
-                    && let Some(refusal) = wrong_dialect(dialect, &router, &model)
+                    && let Some(mut refusal) = wrong_dialect(dialect, &router, &model)
                 {
+                    headers::explain(refusal.headers_mut(), call.decision());
                     return refusal;
                 }
                 headers::leave(&mut parts, &call, trailers);

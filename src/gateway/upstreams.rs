@@ -34,8 +34,8 @@ use crate::{
 
 /// A request body as it comes from the caller, whole or still arriving.
 pub(super) type Inbound = RequestBody<axum::body::Body>;
-/// A request body below failover and routing.
-pub(super) type Outbound = RequestBody<RequestBody<Inbound>>;
+/// A request body below failover, shadows and routing.
+pub(super) type Outbound = RequestBody<RequestBody<RequestBody<Inbound>>>;
 type HttpClient = Client<Connector, Outbound>;
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -248,9 +248,8 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let client = client(tls(), Duration::from_millis(100), false);
-        let body = RequestBody::untouched(RequestBody::untouched(RequestBody::untouched(
-            axum::body::Body::empty(),
-        )));
+        let body = RequestBody::untouched(axum::body::Body::empty());
+        let body = RequestBody::untouched(RequestBody::untouched(RequestBody::untouched(body)));
         let request = Request::get(format!("https://{address}/")).body(body);
         let answered = timeout(Duration::from_secs(5), client.request(request.unwrap()));
         assert!(answered.await.unwrap().unwrap_err().is_connect());

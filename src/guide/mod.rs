@@ -1,4 +1,5 @@
-//! Guides: how to stack the layers, who repeats what, what the classes mean, and what to learn from.
+//! Guides: how to stack the layers, who repeats what, what the classes mean, and how the router
+//! decides and learns.
 
 #[doc = include_str!("failure_classes.md")]
 pub mod failure_classes {}

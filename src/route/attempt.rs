@@ -102,6 +102,7 @@ impl Attempt {
     ) -> Box<Self> {
         let call = call.map(|(call, mark)| {
             let (target, tokens) = (ticket.target_id(), ticket.tokens());
+            call.note_decision(ticket.told().cloned());
             let index = call.begin(target, tokens, task, ticket.routed().clone());
             if let Some(mark) = mark {
                 mark.set(index);
@@ -126,7 +127,11 @@ impl Attempt {
     /// Tells the caller who serves.
     pub(super) fn announce<R>(&self, response: &mut Response<R>) {
         if let Some(ticket) = &self.ticket {
-            response.extensions_mut().insert(ticket.routed().clone());
+            let extensions = response.extensions_mut();
+            extensions.insert(ticket.routed().clone());
+            if let Some(decision) = ticket.told() {
+                extensions.insert(decision.clone());
+            }
         }
     }
 

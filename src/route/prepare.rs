@@ -24,11 +24,12 @@ use super::{
 use crate::{
     dialect::{self, Dialect, Endpoint, Located, Unroutable},
     hints::{
-        Call, Candidates, Deadline, HoldBack, Mark, Risk, Session, Shadowing, Strict, Task, Tenant,
+        Call, Candidates, Deadline, Explain, HoldBack, Mark, Risk, Session, Shadowing, Strict,
+        Task, Tenant,
     },
     router::{
-        LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
-        TargetId, Ticket, Unavailable, after,
+        Decision, LONGEST_WAIT, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules,
+        Reason, TargetId, Ticket, Unavailable, after,
     },
     tasks::RequestFacts,
 };
@@ -323,9 +324,9 @@ impl<S> Prepared<S> {
         let now = router.now();
         let since = *self.since.get_or_insert(now);
         let give_up = after(since, self.patience);
-        let unavailable = match self.pick(router, now) {
+        let (unavailable, decision) = match self.pick(router, now) {
             Ok(ticket) => return self.send(router, ticket),
-            Err(unavailable) => unavailable,
+            Err(refused) => refused,
         };
         if let Some(wait) = self.wait(&unavailable, router, now, give_up) {
             self.place = self.place.take().or_else(|| waiting.enter(self.len));
@@ -339,10 +340,21 @@ impl<S> Prepared<S> {
         if !self.is_shadow {
             router.counters().refused();
         }
-        Step::Refuse(refuse(self.dialect, &unavailable))
+        let mut refusal = refuse(self.dialect, &unavailable);
+        if let Some(decision) = decision {
+            if let Some(call) = self.parts.extensions.get::<Call>() {
+                call.note_decision(Some(decision.clone()));
+            }
+            refusal.extensions_mut().insert(decision);
+        }
+        Step::Refuse(refusal)
     }
 
-    fn pick(&self, router: &OutcomeRouter, now: Instant) -> Result<Ticket, Unavailable> {
+    fn pick(
+        &self,
+        router: &OutcomeRouter,
+        now: Instant,
+    ) -> Result<Ticket, (Unavailable, Option<Arc<Decision>>)> {
         let tried = self
             .parts
             .extensions
@@ -355,7 +367,7 @@ impl<S> Prepared<S> {
                 .since
                 .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
         };
-        router.pick_at(&self.request(&tried).elapsed(elapsed), now)
+        router.pick_or_tell(&self.request(&tried).elapsed(elapsed), now)
     }
 
     fn request<'a>(&'a self, tried: &'a [TargetId]) -> PickRequest<'a> {
@@ -366,6 +378,7 @@ impl<S> Prepared<S> {
             .risk_averse(extensions.get::<Risk>().is_some())
             .stream(self.located.stream)
             .tool_loop(self.located.tool_loop)
+            .explain(extensions.get::<Explain>().is_some())
             .shadow(self.is_shadow)
             .dialect(self.dialect.name())
             .lengths((prompt_tokens(self.len), self.located.max_output_tokens));

@@ -1,5 +1,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde::Serialize;
+
+use super::told::{Wait, seconds};
+
 /// Why a target serves a request.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -53,20 +57,16 @@ pub enum Obstacle {
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wait = |wait: &Duration| match wait.as_millis() {
-            short @ ..1000 => format!("{} ms", short.max(1)),
-            _ => format!("{:.1} s", wait.as_secs_f64()),
-        };
         match self {
             Self::Excluded => f.write_str("excluded by the caller"),
             Self::Strict => f.write_str("not the requested model"),
             Self::Drained => f.write_str("taken out by hand"),
             Self::Dialect => f.write_str("does not speak the request's dialect"),
-            Self::RateLimited(time) => write!(f, "rate limited for {}", wait(time)),
-            Self::NoRoom(time) => write!(f, "no room expected for {}", wait(time)),
+            Self::RateLimited(time) => write!(f, "rate limited for {}", Wait(*time)),
+            Self::NoRoom(time) => write!(f, "no room expected for {}", Wait(*time)),
             Self::Returning => f.write_str("returning from a rate limit"),
-            Self::Broken(time) => write!(f, "failing, left alone for {}", wait(time)),
-            Self::Unauthorized(time) => write!(f, "credential refused, out for {}", wait(time)),
+            Self::Broken(time) => write!(f, "failing, left alone for {}", Wait(*time)),
+            Self::Unauthorized(time) => write!(f, "credential refused, out for {}", Wait(*time)),
             Self::Tried => f.write_str("tried before in this call"),
             Self::Score => f.write_str("less likely to succeed"),
         }
@@ -87,7 +87,10 @@ impl fmt::Display for Reason {
 }
 
 /// A decision with its reasons: what a pick would do, or did.
-#[derive(Clone, Debug)]
+///
+/// Shown, it is a few lines of words; serialized, durations are in seconds, and a score that is not
+/// finite is `null` in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Decision {
     /// The pool.
@@ -101,6 +104,7 @@ pub struct Decision {
     /// Why it was picked.
     pub reason: Option<Reason>,
     /// Where nobody is free: how long until the first is expected to be.
+    #[serde(rename = "retry_in_s", serialize_with = "seconds")]
     pub retry_in: Option<Duration>,
     /// The decision's number and the router's seed: the randomness is a function of the two.
     pub number: u64,
@@ -123,7 +127,7 @@ impl Decision {
 }
 
 /// One target in a [`Decision`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Weighed {
     /// The target.
@@ -139,7 +143,7 @@ pub struct Weighed {
 }
 
 /// The terms of an estimate.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Terms {
     /// Expected score of an answer to this task, 0.02 to 0.98.
@@ -163,6 +167,7 @@ pub struct Terms {
     /// Expected cost, in dollars.
     pub cost: f64,
     /// How long it usually takes.
+    #[serde(rename = "latency_s", serialize_with = "seconds")]
     pub latency: Option<Duration>,
     /// It was taken at its best, as a probe: what is held against it is old.
     pub probe: bool,

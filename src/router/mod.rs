@@ -30,6 +30,7 @@ mod sessions;
 mod snapshot;
 mod target;
 mod ticket;
+mod told;
 
 use std::{
     collections::HashMap,
@@ -182,6 +183,32 @@ impl OutcomeRouter {
     /// free; the error says for how long.
     pub fn pick_at(&self, request: &PickRequest<'_>, now: Instant) -> Result<Ticket, Unavailable> {
         let number = self.inner.decisions.fetch_add(1, Ordering::Relaxed);
+        self.pick_numbered(request, number, now)
+    }
+
+    /// Picks a target; where nobody serves, a request that asks for it is told the decision.
+    pub(crate) fn pick_or_tell(
+        &self,
+        request: &PickRequest<'_>,
+        now: Instant,
+    ) -> Result<Ticket, (Unavailable, Option<Arc<Decision>>)> {
+        let number = self.inner.decisions.fetch_add(1, Ordering::Relaxed);
+        self.pick_numbered(request, number, now)
+            .map_err(|unavailable| {
+                let asked = request
+                    .explain
+                    .then(|| self.inner.explain(request, number, now));
+                let decision = asked.and_then(Result::ok).map(Arc::new);
+                (unavailable, decision)
+            })
+    }
+
+    fn pick_numbered(
+        &self,
+        request: &PickRequest<'_>,
+        number: u64,
+        now: Instant,
+    ) -> Result<Ticket, Unavailable> {
         let name = self.inner.name(request.model)?;
         if self.inner.pool(name)?.mode() != Mode::Route {
             return self.observe(request, name, number, now);
@@ -433,10 +460,9 @@ impl OutcomeRouter {
             .inner
             .requested_id(name)
             .ok_or(UnavailableKind::NoCandidate)?;
-        let observed = self
-            .inner
-            .explain(request, number, now)
-            .ok()
+        let decision = self.inner.explain(request, number, now).ok();
+        let observed = decision
+            .as_ref()
             .and_then(|decision| decision.target().map(Arc::from));
         let reason = Reason::Observed;
         let plan = Plan {
@@ -446,7 +472,11 @@ impl OutcomeRouter {
         let ticket = self
             .ticket(request, name, target, reason, number, now, plan, |_| true)
             .ok_or(UnavailableKind::NoCandidate)?;
-        Ok(ticket.observing(observed))
+        let ticket = ticket.observing(observed);
+        Ok(match decision.filter(|_| request.explain) {
+            Some(decision) => ticket.explained(decision),
+            None => ticket,
+        })
     }
 
     fn open(&self, evaluation: &Evaluation<'_>, chosen: usize, reason: Reason) -> Option<Ticket> {

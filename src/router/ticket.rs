@@ -19,7 +19,7 @@ pub struct Ticket {
     routed: Routed,
     booking: Booking,
     provisional: Option<Outcome>,
-    decision: Option<Box<Decision>>,
+    decision: Option<Arc<Decision>>,
     /// Content has come: whoever leaves now does not leave because nothing came.
     has_content: bool,
     settled: bool,
@@ -122,7 +122,7 @@ impl Ticket {
     }
 
     pub(super) fn explained(mut self, decision: Decision) -> Self {
-        self.decision = Some(Box::new(decision));
+        self.decision = Some(Arc::new(decision));
         self
     }
 
@@ -159,6 +159,11 @@ impl Ticket {
     #[must_use]
     pub fn decision(&self) -> Option<&Decision> {
         self.decision.as_deref()
+    }
+
+    /// Returns the whole decision, to be shared.
+    pub(crate) fn told(&self) -> Option<&Arc<Decision>> {
+        self.decision.as_ref()
     }
 
     /// Returns the target within its router, for [`PickRequest::tried`].

@@ -19,7 +19,7 @@ use tower::Service;
 use super::{budget::Budget, layer::ShadowLayer};
 use crate::{
     dialect,
-    hints::{Call, Candidates, Deadline, Mark, Session, Shadowing},
+    hints::{Call, Candidates, Deadline, Explain, Mark, Session, Shadowing},
     route::{Collected, Collector, RequestBody},
     router::{PickRequest, Reason, Routed},
 };
@@ -268,6 +268,7 @@ impl Original {
         extensions.insert(Deadline(Duration::ZERO));
         extensions.insert(Shadowing);
         extensions.remove::<Session>();
+        extensions.remove::<Explain>();
         let body = RequestBody::whole(self.chunks, self.trailers);
         let request = Request::from_parts(self.parts, body);
         let settings = &layer.settings;

@@ -6,6 +6,7 @@
 mod support;
 
 mod checks;
+mod explain;
 mod failing;
 mod hold;
 mod mode;

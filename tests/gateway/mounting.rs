@@ -184,6 +184,29 @@ async fn it_can_be_mounted_under_a_path_of_an_application() {
 }
 
 #[tokio::test]
+async fn some_calls_are_copied_to_a_second_target_where_that_was_asked_for() {
+    let providers = [Raw::json(200, OK).await, Raw::json(200, OK).await];
+    let router = pool(providers.iter().map(Raw::upstream));
+    let builder = Gateway::builder(router.clone());
+    assert!(builder.shadow_percent(101.0).build().is_err());
+    let builder = Gateway::builder(router.clone()).shadow_percent(50.0);
+    let address = start(builder.build().unwrap()).await;
+    for _ in 0..4 {
+        let response = post(address, CHAT, ask("first")).await;
+        assert_eq!(text(response.headers(), "x-outcome-model"), "first");
+    }
+    let copied = async {
+        while router.snapshot().pools[0].targets[1].settled() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(5);
+    tokio::time::timeout(patience, copied).await.unwrap();
+    assert_eq!(router.snapshot().counts.shadows, 2);
+    assert!(providers[1].seen()[0].ends_with(&ask("second")));
+}
+
+#[tokio::test]
 async fn the_state_is_told_where_that_was_asked_for() {
     let provider = Raw::json(200, OK).await;
     let builder = Gateway::builder(pool([provider.upstream()])).state_endpoint(true);

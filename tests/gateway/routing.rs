@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use tokio::time::{Instant, sleep};
 use tower_outcome::{
     Class, Pool, Target, Upstream,
@@ -45,6 +46,73 @@ async fn an_answer_arrives_byte_for_byte_and_tells_who_served() {
     assert!(seen[0].starts_with("POST /v1/chat/completions HTTP/1.1\r\n"));
     assert!(seen[0].ends_with(&ask("first")), "{}", seen[0]);
     assert!(seen[0].contains(&format!("host: {}\r\n", provider.address)));
+}
+
+#[tokio::test]
+async fn hints_come_in_headers_and_go_no_further() {
+    let limited = answer(429, "retry-after: 30\r\n", "application/json", "{}");
+    let walled = Raw::start(vec![Step::Send(limited)]).await;
+    let forged = answer(
+        200,
+        "x-outcome-explanation: forged\r\n",
+        "application/json",
+        "{}",
+    );
+    let fine = Raw::start(vec![Step::Send(forged)]).await;
+    let (address, _) = gateway(&[&walled, &fine]).await;
+    let hinted = |explain: &str| {
+        let request = Request::post(format!("http://{address}{CHAT}"))
+            .header("content-type", "application/json")
+            .header("x-outcome-task", "greeting")
+            .header("x-outcome-tenant", "acme")
+            .header("x-outcome-session", "s1")
+            .header("x-outcome-risk", "1")
+            .header("x-outcome-explain", explain);
+        send(request.body(Full::new(ask("first").into())).unwrap())
+    };
+    hinted("0").await;
+
+    let response = hinted("1").await;
+
+    let told = text(response.headers(), "x-outcome-explanation");
+    let expected = "chat, adaptive: second is picked (first: rate limited for ";
+    assert!(told.starts_with(expected), "{told}");
+    assert!(told.contains(" | second: picked; score "), "{told}");
+    let response = hinted("0").await;
+    assert!(!response.headers().contains_key("x-outcome-explanation"));
+    for seen in walled.seen().iter().chain(&fine.seen()) {
+        assert!(!seen.contains("x-outcome"), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_explained_too() {
+    let limited = answer(429, "retry-after: 30\r\n", "application/json", "{}");
+    let walled = Raw::start(vec![Step::Send(limited)]).await;
+    let upstream = walled.upstream().dialect(&tower_outcome::dialect::OpenAi);
+    let address = start(Gateway::builder(pool([upstream])).build().unwrap()).await;
+    post(address, CHAT, ask("first")).await;
+    for (path, status, expected) in [
+        (
+            CHAT,
+            429,
+            "chat, adaptive: nobody is free, the first in about ",
+        ),
+        (
+            MESSAGES,
+            400,
+            "chat, adaptive: nobody may serve | first: does not speak",
+        ),
+    ] {
+        let request = Request::post(format!("http://{address}{path}"))
+            .header("content-type", "application/json")
+            .header("x-outcome-explain", "true");
+        let response = send(request.body(Full::new(ask("first").into())).unwrap()).await;
+        assert_eq!(response.status(), status);
+        let told = text(response.headers(), "x-outcome-explanation");
+        assert!(told.starts_with(expected), "{told}");
+    }
+    assert_eq!(walled.seen().len(), 1);
 }
 
 #[tokio::test]

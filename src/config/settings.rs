@@ -1,0 +1,120 @@
+//! What the file says of how to decide and what to learn from.
+
+use std::ops::RangeInclusive;
+
+use toml::Spanned;
+
+use super::{
+    assemble::{Fault, millis},
+    schema,
+};
+use crate::{
+    checks::{NotBlank, ValidJson},
+    policy::{Adaptive, Declared, Weighted},
+    router::{Pool, Price, Score, Target},
+};
+
+pub(super) fn set_pool(mut built: Pool, pool: &schema::Pool) -> Result<Pool, Fault> {
+    built = match pool.policy {
+        schema::Policy::Adaptive => built.policy(Adaptive),
+        schema::Policy::Declared => built.policy(Declared),
+        schema::Policy::Weighted => built.policy(Weighted),
+    };
+    if let Some(weight) = &pool.cost_weight {
+        built = built.cost_weight(at_least_0(weight)?);
+    }
+    if let Some(objective) = &pool.objective_ms {
+        built = built.objective(millis(objective)?);
+    }
+    if let Some(preference) = &pool.preference {
+        built = built.preference(at_least_0(preference)?);
+    }
+    for check in &pool.success_when {
+        built = match check {
+            schema::Check::ValidJson => built.success_when(ValidJson::new()),
+            schema::Check::NotBlank => built.success_when(NotBlank),
+        };
+    }
+    let cascade = pool.cascade.as_ref().filter(|cascade| *cascade.get_ref());
+    if let Some(cascade) = cascade.filter(|_| pool.success_when.is_empty()) {
+        let message = "cascade needs success_when: the checks that say which answers are asked for \
+                       again, such as [\"valid_json\"]";
+        return Err(Fault::at(cascade, message));
+    }
+    if let Some(below) = &pool.cascade_below {
+        let fault = |_| Fault::at(below, FROM_0_TO_1);
+        built = built.cascade_below(Score::new(*below.get_ref()).map_err(fault)?);
+    }
+    Ok(built
+        .derive_sessions(pool.derive_sessions)
+        .cascade(cascade.is_some()))
+}
+
+pub(super) fn set_target(mut built: Target, target: &schema::Target) -> Result<Target, Fault> {
+    if let Some(quality) = &target.expected_quality {
+        built = built.expected_quality(within(quality, 0.0..=1.0, FROM_0_TO_1)?);
+    }
+    if let Some(schema::Price { input, output }) = &target.price {
+        built = built.price(Price::per_million(at_least_0(input)?, at_least_0(output)?));
+    }
+    if let Some(objective) = &target.objective_ms {
+        built = built.objective(millis(objective)?);
+    }
+    if let Some(preference) = &target.preference {
+        built = built.preference(at_least_0(preference)?);
+    }
+    if let Some(weight) = &target.weight {
+        built = built.weight(at_least_0(weight)?);
+    }
+    Ok(built)
+}
+
+/// Tells of settings that do nothing for want of another.
+pub(super) fn warn_of_idle_settings(pool: &schema::Pool, warnings: &mut Vec<String>) {
+    let name = pool.name.get_ref();
+    let mut warn = |what: &str| warnings.push(format!("pool {name:?}: {what}"));
+    let any = |has: fn(&schema::Target) -> bool| pool.targets.iter().any(has);
+    let weighs_cost = pool
+        .cost_weight
+        .as_ref()
+        .is_some_and(|it| *it.get_ref() > 0.0);
+    let has_price = any(|target| target.price.is_some());
+    if pool.policy != schema::Policy::Weighted && any(|target| target.weight.is_some()) {
+        warn("weight counts under policy = \"weighted\" only");
+    }
+    if pool.policy != schema::Policy::Adaptive && (weighs_cost || has_price) {
+        warn("price and cost_weight count under policy = \"adaptive\" only");
+    } else if has_price && !weighs_cost {
+        warn("price counts only where cost_weight says what a dollar is worth");
+    } else if weighs_cost && !has_price {
+        warn("cost_weight is set, but no target has a price");
+    }
+    if pool.cascade_below.is_some() {
+        warn(
+            "cascade_below is about grades of quality, and the checks of success_when are about \
+             form: an answer of the wrong form fails in any case",
+        );
+    }
+}
+
+pub(super) fn percent(written: &Spanned<f64>) -> Result<f64, Fault> {
+    within(written, 0.0..=100.0, "expected a number from 0 to 100")
+}
+
+const FROM_0_TO_1: &str = "expected a number from 0 to 1";
+
+fn at_least_0(written: &Spanned<f64>) -> Result<f64, Fault> {
+    within(written, 0.0..=f64::MAX, "expected a number from 0")
+}
+
+fn within(
+    written: &Spanned<f64>,
+    range: RangeInclusive<f64>,
+    expected: &str,
+) -> Result<f64, Fault> {
+    let number = *written.get_ref();
+    if !range.contains(&number) {
+        return Err(Fault::at(written, expected));
+    }
+    Ok(number)
+}
