@@ -11,6 +11,9 @@ const SCORES: f64 = 100.0;
 const PER_LATENCY: f64 = 0.02;
 /// Width of the sampling of health, as a share of the posterior's.
 const WIDTH: f64 = 0.1;
+/// The share of requests that explore: sampled so widely that a target which is believed to be worse
+/// at a task gets to show it, as long as few of its answers to that task were scored.
+const EXPLORING: f64 = 0.015;
 
 /// The target with the best chance to answer well now.
 ///
@@ -22,10 +25,11 @@ const WIDTH: f64 = 0.1;
 /// ```
 ///
 /// which is Thompson sampling of tempered width: full width costs half as much regret again, no
-/// width locks on to wrong targets. With F the decayed number of scores in the pool and f = F / (F
-/// + 100), the width is multiplied by f, and the preference for the declared order is 0.05 (1 - f) +
-///   0.005 f a rank. So while nobody reports scores, all qualities are equal, nothing is tried out,
-///   and the declared order decides among the healthy.
+/// width locks on to wrong targets. With `F` the decayed number of scores in the pool and
+/// `f = F / (F + 100)`, the width is multiplied by `f`, and the preference for the declared order is
+/// `0.05 (1 - f) + 0.005 f` a rank. So while nobody reports scores, all qualities are equal, nothing
+/// is tried out, and the declared order decides among the healthy. Of a hundred requests, one or two
+/// are sampled more widely, unless the caller rules that out ([`Risk`](crate::Risk)).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Adaptive;
 
@@ -37,12 +41,13 @@ impl RoutingPolicy for Adaptive {
     fn score(&self, view: &View<'_>, scores: &mut [f64]) {
         let confidence = view.scores / (view.scores + SCORES);
         let mut rng = view.rng;
+        let explores = rng.next_f64() < EXPLORING && !view.risk_averse;
         let slowest = view.candidates.iter().filter_map(|c| c.latency);
         let slowest = slowest.max().map_or(0.0, |slowest| slowest.as_secs_f64());
         for (score, candidate) in scores.iter_mut().zip(view.candidates) {
             // Drawn for each, so that a candidate's number does not depend on the others' state.
             let noise = rng.next_normal();
-            let sd = confidence * deviation(candidate);
+            let sd = confidence * deviation(candidate, explores);
             *score = value(candidate) + sd * noise
                 - candidate
                     .preference
@@ -63,10 +68,15 @@ fn value(candidate: &Candidate<'_>) -> f64 {
 }
 
 /// What is not known of it.
-fn deviation(candidate: &Candidate<'_>) -> f64 {
+fn deviation(candidate: &Candidate<'_>, explores: bool) -> f64 {
     let (q, h) = (candidate.quality, candidate.health);
     let chance = h * candidate.validity * candidate.in_time;
-    let of_quality = chance * candidate.quality_sd;
+    let of_quality = chance
+        * if explores {
+            candidate.exploring_sd
+        } else {
+            candidate.quality_sd
+        };
     let of_health = WIDTH * WIDTH * q * q * h * (1.0 - h) / (candidate.health_mass + 3.0);
     (of_quality * of_quality + of_health.max(0.0)).sqrt()
 }

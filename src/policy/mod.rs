@@ -94,6 +94,8 @@ pub struct Candidate<'a> {
     pub quality: f64,
     /// Standard deviation to sample `quality` with.
     pub quality_sd: f64,
+    /// The same for the few requests that explore: wide where there are few scores of this task.
+    pub exploring_sd: f64,
     /// Decayed number of scores of this task behind `quality`.
     pub quality_mass: f64,
     /// Probability that the form of an answer is right, 0 to 1.
@@ -126,6 +128,7 @@ impl<'a> Candidate<'a> {
             health_mass: 0.0,
             quality: 0.7,
             quality_sd: 0.0,
+            exploring_sd: 0.0,
             quality_mass: 0.0,
             validity: 0.99,
             in_time: 1.0,

@@ -167,6 +167,7 @@ impl Builder {
         let seed = self
             .seed
             .unwrap_or_else(|| RandomState::new().hash_one(0_u8));
+        let learned = self.learned.unwrap_or_default();
         let router = OutcomeRouter {
             inner: Arc::new(Inner {
                 pools: assembly.pools,
@@ -189,6 +190,7 @@ impl Builder {
                 seed,
                 decisions: AtomicU64::new(0),
                 jitters: AtomicU64::new(0),
+                secret: learned.secret(),
                 ledger: Ledger::new(self.ledger),
                 sessions: Sessions::new(),
                 upstreams: assembly
@@ -200,9 +202,7 @@ impl Builder {
                 max_body: self.max_body,
             }),
         };
-        if let Some(learned) = self.learned {
-            learned.resume(&router.inner, now);
-        }
+        learned.resume(&router.inner, now);
         Ok(router)
     }
 }

@@ -242,6 +242,7 @@ impl<'a> Evaluation<'a> {
             health_mass: condition.mass,
             quality: belief.quality,
             quality_sd: belief.sd,
+            exploring_sd: belief.exploring_sd,
             quality_mass: belief.cell_mass,
             validity: belief.validity,
             in_time,

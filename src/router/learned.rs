@@ -1,4 +1,5 @@
 use std::{
+    hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -17,7 +18,7 @@ const VERSION: u32 = 1;
 /// Holds quality by target and task, health, and the waits that providers asked for; what fades
 /// within a minute is left out. It is taken up by name: what is no longer configured is ignored,
 /// what is new starts fresh, and numbers that make no sense count as nothing. Tasks and tenants are
-/// kept as hashes, not by their names.
+/// kept as hashes, not by their names; the key of those hashes is part of what is kept.
 ///
 /// ```
 /// # use tower_outcome::OutcomeRouter;
@@ -33,6 +34,8 @@ pub struct Learned {
     version: u32,
     /// Seconds since 1970.
     kept_at: f64,
+    /// Keys the hashes of tasks and tenants.
+    secret: Option<u64>,
     pools: Vec<LearnedPool>,
 }
 
@@ -79,6 +82,7 @@ impl OutcomeRouter {
         Learned {
             version: VERSION,
             kept_at: seconds(inner.clock.wall()),
+            secret: Some(inner.secret),
             pools: pools.collect(),
         }
     }
@@ -91,6 +95,12 @@ impl OutcomeRouter {
 }
 
 impl Learned {
+    /// Returns what keys the hashes of tasks and tenants: what was kept, or something new.
+    pub(super) fn secret(&self) -> u64 {
+        self.secret
+            .unwrap_or_else(|| RandomState::new().hash_one("tasks"))
+    }
+
     /// Gives a router that was just built what is known of its targets.
     pub(super) fn resume(&self, inner: &Inner, now: Instant) {
         if self.version != VERSION {

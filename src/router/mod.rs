@@ -35,6 +35,7 @@ mod told;
 use std::{
     collections::HashMap,
     fmt,
+    hash::{DefaultHasher, Hash, Hasher},
     ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -72,7 +73,6 @@ use self::{
 use crate::{
     checks::Checks,
     classify::Classify,
-    dialect::stable_hash,
     policy::RoutingPolicy,
     stats::{FormAge, Quality, Recorded, TaskKey},
     tasks::ClassifyTask,
@@ -103,6 +103,8 @@ struct Inner {
     seed: u64,
     decisions: AtomicU64,
     jitters: AtomicU64,
+    /// Keys the hashes of tasks and tenants.
+    secret: u64,
     ledger: Ledger,
     sessions: Sessions,
     /// How many targets of each upstream are broken.
@@ -608,12 +610,11 @@ impl Inner {
     fn task_key(&self, request: &PickRequest<'_>) -> TaskKey {
         match (request.tenant, request.task) {
             (None, None) => TaskKey::OTHER,
-            (tenant, task) => {
-                // The same on every instance and after a restart.
-                let hash = |name: Option<&str>| stable_hash(name.unwrap_or_default().as_bytes());
-                let key =
-                    hash(tenant).rotate_left(1) ^ hash(task).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                TaskKey(key.max(1))
+            names => {
+                // Callers choose the names: without the secret, they could choose them to collide.
+                let mut hasher = DefaultHasher::new();
+                (self.secret, names).hash(&mut hasher);
+                TaskKey(hasher.finish().max(1))
             }
         }
     }

@@ -50,6 +50,9 @@ const MOST: f64 = 0.98;
 /// again, none locks on to a wrong target.
 const WIDTH: f64 = 0.1;
 const PRIOR_WIDTH: f64 = 0.3;
+/// The same where a request explores: twice what is believed, or a cell that its prior sells short
+/// is never looked into.
+const EXPLORING_WIDTH: f64 = 2.0;
 /// Sums are kept in units of a past age; half-lives after which they are brought up to date.
 const REBASE: f64 = 40.0;
 
@@ -118,6 +121,8 @@ pub(crate) struct Belief {
     pub(crate) validity: f64,
     /// Standard deviation to sample `quality` with.
     pub(crate) sd: f64,
+    /// The same for the few requests that explore: wider by what the cell owes to its prior.
+    pub(crate) exploring_sd: f64,
     /// Expected score over all tasks.
     pub(crate) level: f64,
     /// How much harder (negative) or easier the task is than the rest.
@@ -143,12 +148,7 @@ pub(crate) struct FormAge(f64);
 impl Quality {
     /// Creates the state of a pool; `expected` has one entry per target, in declared order.
     /// `ordered` says whether that order means anything.
-    pub(crate) fn new(
-        expected: &[Option<f64>],
-        ordered: bool,
-        tasks: usize,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(expected: &[Option<f64>], ordered: bool, tasks: usize, now: Instant) -> Self {
         let level = |expected: &Option<f64>| Level {
             expected: *expected,
             s: 0.0,
@@ -448,13 +448,14 @@ impl Reader<'_> {
         let quality = (terms.cell + terms.drift + terms.own_drift).clamp(LEAST, MOST);
         let level = terms.level.clamp(LEAST, MOST);
         let rest = CELL_MASS / (terms.cell_mass + CELL_MASS);
-        let variance = WIDTH * WIDTH * quality * (1.0 - quality) / (terms.cell_mass + CELL_MASS)
-            + PRIOR_WIDTH * PRIOR_WIDTH * rest * rest * level * (1.0 - level)
-                / (terms.level_mass + LEVEL_MASS);
+        let of_cell = WIDTH * WIDTH * quality * (1.0 - quality) / (terms.cell_mass + CELL_MASS);
+        let of_prior = rest * rest * level * (1.0 - level) / (terms.level_mass + LEVEL_MASS);
+        let sd = |width: f64| (of_cell + width * width * of_prior).max(0.0).sqrt();
         Belief {
             quality,
             validity: terms.validity,
-            sd: variance.max(0.0).sqrt(),
+            sd: sd(PRIOR_WIDTH),
+            exploring_sd: sd(EXPLORING_WIDTH),
             level: terms.level,
             task_effect: terms.effect,
             drift: terms.drift + terms.own_drift,
@@ -578,6 +579,7 @@ impl Default for Belief {
             quality: PRIOR,
             validity: VALID,
             sd: 0.0,
+            exploring_sd: 0.0,
             level: PRIOR,
             task_effect: 0.0,
             drift: 0.0,
