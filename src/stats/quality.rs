@@ -141,12 +141,7 @@ pub(crate) struct FormAge(f64);
 impl Quality {
     /// Creates the state of a pool; `expected` has one entry per target, in declared order.
     /// `ordered` says whether that order means anything.
-    pub(crate) fn new(
-        expected: &[Option<f64>],
-        ordered: bool,
-        tasks: usize,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(expected: &[Option<f64>], ordered: bool, tasks: usize, now: Instant) -> Self {
         let level = |expected: &Option<f64>| Level {
             expected: *expected,
             s: 0.0,
@@ -513,3 +508,6 @@ impl Default for Belief {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
