@@ -261,7 +261,7 @@ impl Health {
                     if self.in_doubt || watch.probe {
                         self.window = self.window.saturating_mul(2);
                     }
-                    let well = self.health() > (1.0 + DOUBT) / 2.0 && !self.is_little();
+                    let well = self.health() > (1.0 + DOUBT) / 2.0;
                     if self.window >= REHABILITATED || well {
                         self.believe();
                     }
@@ -295,13 +295,7 @@ impl Health {
                 self.disappoint(watch.probe);
             }
         }
-        // A slow phase is not what is usual: it counts once, and its probes do not.
-        let usual = match evidence {
-            Evidence::Good => !watch.probe,
-            Evidence::Slow => !watch.probe && self.good,
-            Evidence::Late | Evidence::Bad => false,
-        };
-        if usual {
+        if matches!(evidence, Evidence::Good | Evidence::Slow) {
             let timely = f64::from(u8::from(evidence == Evidence::Good));
             self.answers = (self.answers + 1.0).min(USUAL_ANSWERS);
             self.timely += (timely - self.timely) / self.answers;
@@ -346,7 +340,7 @@ impl Health {
     }
 
     fn believe(&mut self) {
-        if self.window >= REHABILITATED {
+        if self.window >= REHABILITATED || self.is_little() {
             self.bad = 0.0;
         }
         self.in_doubt = false;
