@@ -313,7 +313,7 @@ impl Health {
 
     /// What it would be if nothing had failed.
     fn at_best(&self) -> f64 {
-        let samples = self.aging.samples();
+        let samples = self.aging.seen();
         (samples + PRIOR * PRIOR_MASS) / (samples + PRIOR_MASS)
     }
 
