@@ -262,7 +262,7 @@ mod tests {
         let ledger = Ledger::new(4);
         let id = ledger.open(0, 0, TaskKey::OTHER);
         let refused = |ledger: &Ledger| {
-            let record = |_: Scored, _: Change| unreachable!("refused");
+            let record = |_: Scored, _: Change| panic!("refused");
             ledger.score(id, Score::BEST, record).unwrap_err()
         };
         assert!(refused(&Ledger::new(4)).is_foreign());
