@@ -7,7 +7,7 @@ use super::{
     world::{World, everything},
 };
 
-const RELEASED: f64 = 1800.0;
+const RELEASED: f64 = 900.0;
 
 /// Returns the newcomer's share in the minute after its release.
 fn share(right: f64, scored: bool, seed: u64) -> f64 {
@@ -31,9 +31,9 @@ fn share(right: f64, scored: bool, seed: u64) -> f64 {
 
 #[test]
 fn a_newcomer_gets_no_herd() {
-    for right in [0.2, 0.85, 0.9] {
-        let shares: Vec<_> = (1..=6).map(|seed| share(right, true, seed)).collect();
-        let mean = shares.iter().sum::<f64>() / 6.0;
+    for right in [0.2, 0.9] {
+        let shares: Vec<_> = (1..=4).map(|seed| share(right, true, seed)).collect();
+        let mean = shares.iter().sum::<f64>() / 4.0;
         // A good first answer or two may bring some more.
         let most = shares.iter().copied().fold(0.0, f64::max);
         assert!(mean <= 0.08 && most <= 0.25, "{right}: {shares:?}");
