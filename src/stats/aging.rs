@@ -61,7 +61,7 @@ impl Aging {
     }
 
     /// Returns how many samples there were, up to those that one half-life should span.
-    pub(crate) fn samples(&self) -> f64 {
+    pub(crate) fn seen(&self) -> f64 {
         self.seen
     }
 

@@ -262,7 +262,7 @@ impl Health {
                     if self.in_doubt || watch.probe {
                         self.window = self.window.saturating_mul(2);
                     }
-                    let well = self.health() > (1.0 + DOUBT) / 2.0 && !self.is_little();
+                    let well = self.health() > (1.0 + DOUBT) / 2.0;
                     if self.window >= REHABILITATED || well {
                         self.believe();
                     }
@@ -296,13 +296,7 @@ impl Health {
                 self.disappoint(watch.probe);
             }
         }
-        // A slow phase is not what is usual: it counts once, and its probes do not.
-        let usual = match evidence {
-            Evidence::Good => !watch.probe,
-            Evidence::Slow => !watch.probe && self.good,
-            Evidence::Late | Evidence::Bad => false,
-        };
-        if usual {
+        if matches!(evidence, Evidence::Good | Evidence::Slow) {
             let timely = f64::from(u8::from(evidence == Evidence::Good));
             self.answers = (self.answers + 1.0).min(USUAL_ANSWERS);
             self.timely += (timely - self.timely) / self.answers;
@@ -357,7 +351,7 @@ impl Health {
 
     /// What it would be if nothing had failed.
     fn at_best(&self) -> f64 {
-        let samples = self.aging.samples();
+        let samples = self.aging.seen();
         (samples + PRIOR * PRIOR_MASS) / (samples + PRIOR_MASS)
     }
 
@@ -384,7 +378,7 @@ impl Health {
     }
 
     fn believe(&mut self) {
-        if self.window >= REHABILITATED {
+        if self.window >= REHABILITATED || self.is_little() {
             self.bad = 0.0;
         }
         self.in_doubt = false;

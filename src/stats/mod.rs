@@ -15,6 +15,8 @@ mod pacing;
 mod quality;
 mod spread;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{
     capacity::{Capacity, Reading, Room},

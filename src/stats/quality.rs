@@ -588,3 +588,6 @@ impl Default for Belief {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

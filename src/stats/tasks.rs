@@ -170,3 +170,51 @@ impl Cell {
         self.invalid += other.invalid;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TARGETS: usize = 2;
+
+    fn total(tasks: &Tasks, of: impl Fn(Cell) -> f64) -> f64 {
+        tasks.cells.iter().map(|cell| of(*cell)).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn however_many_tasks_there_are_their_places_are_few_and_nothing_is_lost(
+            capacity in 1..6_usize,
+            uses in proptest::collection::vec((0..40_u64, 0..TARGETS, 0.0..=1.0), 1..300),
+        ) {
+            let mut tasks = Tasks::new(TARGETS, capacity);
+            let (mut effects, mut sums, mut latest) = (0.0, 0.0, OTHER);
+            for (key, target, score) in &uses {
+                latest = tasks.enter(TaskKey(*key));
+                let effect = tasks.effect_mut(latest);
+                (effect.s, effect.n) = (effect.s + score, effect.n + 1.0);
+                let cell = tasks.cell_mut(latest, *target).unwrap();
+                (cell.s, cell.n) = (cell.s + score, cell.n + 1.0);
+                (cell.drift, cell.valid) = (cell.drift - score, cell.valid + 1.0);
+                (effects, sums) = (effects + score, sums + score);
+                prop_assert_eq!(tasks.find(TaskKey(*key)), latest);
+                prop_assert!(tasks.tasks.len() <= capacity + 1);
+                prop_assert!(tasks.places.len() <= capacity);
+                prop_assert_eq!(tasks.cells.len(), tasks.tasks.len() * TARGETS);
+            }
+            let n = uses.len() as f64;
+            prop_assert!(latest as usize <= capacity);
+            prop_assert!((tasks.tasks.iter().map(|task| task.effect.s).sum::<f64>() - effects).abs() < 1e-9);
+            prop_assert!((tasks.tasks.iter().map(|task| task.effect.n).sum::<f64>() - n).abs() < 1e-9);
+            prop_assert!((total(&tasks, |cell| cell.s) - sums).abs() < 1e-9);
+            prop_assert!((total(&tasks, |cell| cell.n) - n).abs() < 1e-9);
+            prop_assert!((total(&tasks, |cell| cell.drift) + sums).abs() < 1e-9);
+            prop_assert!((total(&tasks, |cell| cell.valid) - n).abs() < 1e-9);
+            for (key, place) in &tasks.places {
+                prop_assert_eq!(tasks.tasks[*place as usize].key, *key);
+            }
+        }
+    }
+}
