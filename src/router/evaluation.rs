@@ -21,6 +21,8 @@ use crate::{
 
 /// A chance to be healthy and in time below this is worth a probe, when one is due.
 const WORTH_A_PROBE: f64 = 0.9;
+/// Answers in time that every target is credited with: they tell where nothing recent does.
+const FORGIVEN: f64 = 2.0;
 /// The share of requests that may go to a target which was idle for long, and for how long.
 const CANARIES: f64 = 0.005;
 const IDLE: Duration = Duration::from_secs(20);
@@ -216,7 +218,17 @@ impl<'a> Evaluation<'a> {
         let objective = target.objective.or(self.pool.objective);
         let left = objective.map(|objective| objective.saturating_sub(request.elapsed));
         let in_time = match (left, &due_in) {
-            (Some(left), Some(forecast)) => forecast.within(left),
+            (Some(left), Some(forecast)) => {
+                let in_time = forecast.within(left);
+                // What is slower than usual is found out by a probe, and what is slow as a rule by
+                // forgetting: in a while it may be worth it all the same.
+                if in_time < WORTH_A_PROBE * condition.usually_in_time {
+                    in_time
+                } else {
+                    let recent = recent(member, request, now);
+                    (in_time * recent + FORGIVEN) / (recent + FORGIVEN)
+                }
+            }
             _ => 1.0,
         };
         let at_best = condition.at_best * condition.usually_in_time;
@@ -589,6 +601,15 @@ fn forecast(member: &Member, request: &PickRequest<'_>) -> Option<Forecast> {
         member.first_content.forecast()
     } else {
         member.pace.forecast(request.max_output_tokens)
+    }
+}
+
+/// How many recent answers that rests on.
+fn recent(member: &Member, request: &PickRequest<'_>, now: Instant) -> f64 {
+    if request.stream {
+        member.first_content.recent(now)
+    } else {
+        member.pace.recent(now)
     }
 }
 

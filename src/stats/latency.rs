@@ -57,6 +57,11 @@ impl LogLatency {
         self.spread.mass() * faded(self.aging.age(now) - self.age) >= FRESH
     }
 
+    /// Returns how many recent ones the forecast rests on.
+    pub(crate) fn recent(&self, now: Instant) -> f64 {
+        recent(self.spread.mass(), &self.aging, now)
+    }
+
     /// Returns how long the next will take; `None` with fewer than 20 samples.
     pub(crate) fn forecast(&self) -> Option<Forecast> {
         (self.spread.mass() >= ENOUGH).then_some(Forecast {
@@ -64,6 +69,13 @@ impl LogLatency {
             spread: self.spread,
         })
     }
+}
+
+/// Returns how much of `mass` is left where nothing came since: that fades by the stated half-life,
+/// however little traffic there is.
+pub(super) fn recent(mass: f64, aging: &Aging, now: Instant) -> f64 {
+    let idle = now.saturating_duration_since(aging.last());
+    mass * faded(idle.as_secs_f64() / HALF_LIFE.as_secs_f64())
 }
 
 /// An age past which an attempt is late, kept as a logarithm: most are never asked for.

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     aging::{Aging, faded},
-    latency::{ENOUGH, FRESH, HALF_LIFE, LONGEST, SAMPLES},
+    latency::{ENOUGH, FRESH, HALF_LIFE, LONGEST, SAMPLES, recent},
     spread::{Forecast, Moments, Spread},
 };
 
@@ -133,6 +133,11 @@ impl Pace {
         };
         let off = (time.as_secs_f64().max(1e-6) / usual).ln();
         self.strictly.mass() >= ENOUGH && off > self.strictly.late()
+    }
+
+    /// Returns how many recent answers the forecast rests on.
+    pub(crate) fn recent(&self, now: Instant) -> f64 {
+        recent(self.n, &self.aging, now)
     }
 
     /// Returns the typical time of a whole answer, once there is one.
