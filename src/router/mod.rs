@@ -630,7 +630,8 @@ impl Inner {
                 difference,
                 recorded,
             } => {
-                quality.correct(slot, place.task, difference, recorded);
+                let new = score.value();
+                quality.correct(slot, place.task, (new - difference, new), recorded);
                 recorded
             }
         }

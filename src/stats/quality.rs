@@ -40,6 +40,8 @@ const DRIFT_SIGMAS: f64 = 0.5;
 const RESIDUAL: f64 = 0.21;
 /// Active tasks from which on the one that stands out most is left out of the drift of the whole.
 const TRIM_FROM: usize = 3;
+/// Variance from which on scores tell answers apart: a standard deviation of a tenth.
+const TELLING: f64 = 0.01;
 /// Answers of bad form are rare: a cell starts at 99 %, with the weight of five checks.
 const VALID: f64 = 0.99;
 const VALID_MASS: f64 = 5.0;
@@ -83,6 +85,9 @@ struct All {
     s: f64,
     ranks: f64,
     n: f64,
+    /// Of the scores as they were reported, and of their squares.
+    scores: f64,
+    squares: f64,
 }
 
 /// One target over all tasks.
@@ -204,6 +209,8 @@ impl Quality {
         self.all.s += of_level;
         self.all.ranks += slow * target as f64;
         self.all.n += slow;
+        self.all.scores += slow * score;
+        self.all.squares += slow * score * score;
         if let Some(cell) = self.tasks.cell_mut(task, target) {
             cell.s += slow * freed;
             cell.n += slow;
@@ -220,10 +227,13 @@ impl Quality {
         &mut self,
         target: usize,
         task: TaskKey,
-        difference: f64,
+        (old, new): (f64, f64),
         recorded: Recorded,
     ) {
+        let difference = new - old;
         let slow = difference * self.slow.grow(recorded.slow_age);
+        self.all.scores += slow;
+        self.all.squares += slow * (new + old);
         let fast = difference * self.fast.grow(recorded.fast_age);
         let task = self.tasks.find(task);
         self.tasks.effect_mut(task).s += slow;
@@ -321,6 +331,9 @@ impl Quality {
             to.n = level.mass;
             self.all.s += level.sum;
             self.all.n += level.mass;
+            // How they were spread is not kept: taken for yes and no at 0.7.
+            self.all.scores += level.mass * PRIOR;
+            self.all.squares += level.mass * PRIOR;
             self.all.ranks += level.mass * target as f64;
         }
         for task in &kept.tasks {
@@ -342,9 +355,18 @@ impl Quality {
         }
     }
 
-    /// Returns the decayed number of scores in the pool.
+    /// Returns the decayed number of scores in the pool that tell something: where all are the same,
+    /// whatever was answered, none does.
     pub(crate) fn feedback(&self, now: Instant) -> f64 {
-        self.all.n * self.slow.shrink(now)
+        let All {
+            n, scores, squares, ..
+        } = self.all;
+        if n <= 0.0 {
+            return 0.0;
+        }
+        let mean = scores / n;
+        let variance = (squares / n - mean * mean).max(0.0);
+        n * self.slow.shrink(now) * (variance / TELLING).min(1.0)
     }
 
     fn reader(&self, task: u32, now: Instant) -> Reader<'_> {
@@ -385,6 +407,8 @@ impl Quality {
             self.all.s *= by;
             self.all.ranks *= by;
             self.all.n *= by;
+            self.all.scores *= by;
+            self.all.squares *= by;
             for level in &mut self.levels {
                 level.s *= by;
                 level.n *= by;

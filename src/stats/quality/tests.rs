@@ -28,6 +28,7 @@ struct Kept {
     level: f64,
     cell: f64,
     residual: f64,
+    score: f64,
 }
 
 /// Keeps every score.
@@ -96,6 +97,17 @@ impl Slow {
         }
     }
 
+    fn feedback(&self, now: Instant) -> f64 {
+        let n = self.sum(now, |_| Some(1.0));
+        let mean = self.sum(now, |kept| Some(kept.score)) / n;
+        let variance = self.sum(now, |kept| Some((kept.score - mean).powi(2))) / n;
+        if n > 0.0 {
+            n * (variance / TELLING).min(1.0)
+        } else {
+            0.0
+        }
+    }
+
     fn drift(&self, target: usize, now: Instant) -> f64 {
         let of = |task: u64| {
             let here = move |kept: &Kept| kept.target == target && kept.task == task;
@@ -137,6 +149,7 @@ impl Slow {
             level: freed - terms.effect,
             cell: freed,
             residual: score - terms.cell,
+            score,
         });
     }
 
@@ -147,6 +160,7 @@ impl Slow {
             &mut kept.level,
             &mut kept.cell,
             &mut kept.residual,
+            &mut kept.score,
         ] {
             *value += difference;
         }
@@ -193,7 +207,7 @@ fn play(steps: &[(f64, Step)], back: f64, mut seen: impl FnMut(&Quality, &Slow, 
                     continue;
                 };
                 let (target, task, old, recorded) = scores[at];
-                quality.correct(target, key(task), score - old, recorded);
+                quality.correct(target, key(task), (old, score), recorded);
                 slow.correct(at, score - old);
                 scores[at].2 = score;
             }
@@ -225,7 +239,7 @@ proptest! {
                 (terms.cell, direct.cell),
                 (terms.drift, direct.drift),
                 (terms.own_drift, direct.own_drift),
-                (quality.feedback(now), slow.sum(now, |_| Some(1.0))),
+                (quality.feedback(now), slow.feedback(now)),
             ] {
                 worst = worst.max((a - b).abs() / b.abs().max(1.0));
             }
