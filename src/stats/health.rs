@@ -22,6 +22,7 @@ const PRIOR_MASS: f64 = 2.0;
 /// The same where another target of its upstream is broken: what it did before says little.
 const SUSPECT: f64 = 0.5;
 const SUSPECT_MASS: f64 = 8.0;
+const SUSPECT_KEEPS: f64 = 0.05;
 
 /// Failures in a row that open the breaker.
 const RUN: u32 = 5;
@@ -72,6 +73,8 @@ pub(crate) struct Health {
     /// When the breaker opened last. What began before tells nothing about its recovery.
     opened: Option<Instant>,
     in_doubt: bool,
+    /// Whether another target of its upstream is broken.
+    suspect: bool,
     /// Whether the last evidence was good, and when it came.
     good: bool,
     last: Instant,
@@ -148,6 +151,7 @@ impl Health {
             begun_since: 0,
             opened: None,
             in_doubt: false,
+            suspect: false,
             good: true,
             last: now,
             begun: now,
@@ -169,6 +173,10 @@ impl Health {
         } else {
             (PRIOR, PRIOR_MASS)
         };
+        if suspect && !self.suspect {
+            self.ok *= SUSPECT_KEEPS;
+        }
+        self.suspect = suspect;
         let overdue = self.overdue.count(now);
         let run = self.run_with(overdue);
         let weight = if self.in_doubt {

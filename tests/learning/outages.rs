@@ -89,10 +89,10 @@ fn at_ten_requests_an_hour_it_is_left_after_two_and_comes_back() {
 }
 
 #[test]
-fn at_sixty_requests_an_hour_it_is_left_after_two_and_comes_back() {
+fn at_sixty_requests_an_hour_it_is_left_after_three_and_comes_back() {
     for kind in [Kind::Fails, Kind::Hangs] {
         for length in [20.0 * MINUTE, 2.0 * HOUR] {
-            check(kind, 60.0, [12.0 * HOUR, length, 2.0 * HOUR], 2);
+            check(kind, 60.0, [12.0 * HOUR, length, 2.0 * HOUR], 3);
         }
     }
 }
