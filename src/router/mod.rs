@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod beliefs;
 mod builder;
 mod clock;
 mod counters;
@@ -24,10 +25,13 @@ mod explain;
 mod group;
 mod learned;
 mod ledger;
+mod numbers;
+mod posted;
 mod request;
 mod routed;
 mod sessions;
 mod snapshot;
+mod stripes;
 mod target;
 mod ticket;
 
@@ -44,6 +48,19 @@ use std::{
 
 use tokio::time::Instant;
 
+use self::{
+    beliefs::Beliefs,
+    credential::CredentialState,
+    error::UnavailableKind,
+    evaluation::Evaluation,
+    group::Group,
+    ledger::{Change, Formed, Ledger, Scored},
+    numbers::Numbers,
+    posted::{Number, Posted},
+    sessions::Sessions,
+    stripes::{Handles, Padded},
+    ticket::Plan,
+};
 pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},
@@ -59,21 +76,12 @@ pub use self::{
     ticket::{Outcome, Ticket},
 };
 pub(crate) use self::{counters::Counters, evaluation::Next};
-use self::{
-    credential::CredentialState,
-    error::UnavailableKind,
-    evaluation::Evaluation,
-    group::Group,
-    ledger::{Change, Formed, Ledger, Scored},
-    sessions::Sessions,
-    ticket::Plan,
-};
 use crate::{
     checks::Checks,
     classify::Classify,
     dialect::stable_hash,
     policy::RoutingPolicy,
-    stats::{FormAge, Quality, Recorded, TaskKey},
+    stats::{FormAge, Recorded, TaskKey},
     tasks::ClassifyTask,
 };
 
@@ -86,12 +94,15 @@ const RACES: u32 = 8;
 #[derive(Clone)]
 pub struct OutcomeRouter {
     inner: Arc<Inner>,
+    handles: Arc<Handles<Inner>>,
 }
 
 struct Inner {
     pools: Vec<PoolEntry>,
     targets: Vec<TargetEntry>,
-    groups: Vec<Mutex<Group>>,
+    groups: Vec<Padded<Mutex<Group>>>,
+    /// Of each group, up to how many tokens a request has room for; 0 where there is more to say.
+    rooms: Vec<Number>,
     credentials: Vec<CredentialState>,
     names: Vec<Name>,
     by_name: HashMap<Arc<str>, u32>,
@@ -100,7 +111,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     epoch: Instant,
     seed: u64,
-    decisions: AtomicU64,
+    decisions: Numbers,
     jitters: AtomicU64,
     ledger: Ledger,
     sessions: Sessions,
@@ -124,7 +135,7 @@ struct PoolEntry {
     cost_weight: f64,
     objective: Option<Duration>,
     preference: Option<f64>,
-    quality: Mutex<Quality>,
+    beliefs: Beliefs,
     checks: Option<Checks>,
     cascade: Option<Score>,
 }
@@ -146,6 +157,7 @@ struct TargetEntry {
     preference: Option<f64>,
     weight: f64,
     drained: AtomicBool,
+    posted: Posted,
 }
 
 /// What a requested model means.
@@ -170,7 +182,7 @@ impl OutcomeRouter {
     ///
     /// If no pool serves the requested model.
     pub fn decide(&self, request: &PickRequest<'_>, now: Instant) -> Result<Decision, Unavailable> {
-        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let number = self.inner.decisions.peek();
         self.inner.explain(request, number, now)
     }
 
@@ -181,13 +193,16 @@ impl OutcomeRouter {
     /// If no pool serves the requested model, if no target of the pool may serve it, or if none is
     /// free; the error says for how long.
     pub fn pick_at(&self, request: &PickRequest<'_>, now: Instant) -> Result<Ticket, Unavailable> {
-        let number = self.inner.decisions.fetch_add(1, Ordering::Relaxed);
+        let number = self.inner.decisions.take();
         let name = self.inner.name(request.model)?;
         if self.inner.pool(name)?.mode() != Mode::Route {
             return self.observe(request, name, number, now);
         }
         for _ in 0..RACES {
-            let evaluation = self.inner.evaluate(request, name, number, now)?;
+            let pool = self.inner.pool(name)?;
+            // In its place: it is large.
+            let mut evaluation = Evaluation::new(&self.inner, request, name, pool, number, now);
+            evaluation.look()?;
             let (chosen, mut reason) = evaluation.choose()?;
             if request.shadow {
                 if !evaluation.has_free() {
@@ -393,7 +408,7 @@ impl OutcomeRouter {
 
     /// Returns whether another target than those tried is free now, for a call that named `model`.
     pub(crate) fn alternative(&self, request: &PickRequest<'_>, now: Instant) -> Option<Next> {
-        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let number = self.inner.decisions.peek();
         let name = self.inner.name(request.model).ok()?;
         let evaluation = self.inner.evaluate(request, name, number, now).ok()?;
         Some(evaluation.next())
@@ -401,7 +416,7 @@ impl OutcomeRouter {
 
     /// Returns whether a target is free now, and neither failing nor returning from a rate limit.
     pub(crate) fn has_free(&self, request: &PickRequest<'_>, now: Instant) -> bool {
-        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let number = self.inner.decisions.peek();
         let name = self.inner.name(request.model);
         name.and_then(|name| self.inner.evaluate(request, name, number, now))
             .is_ok_and(|evaluation| evaluation.has_free())
@@ -415,7 +430,7 @@ impl OutcomeRouter {
         failed: TargetId,
         now: Instant,
     ) -> bool {
-        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let number = self.inner.decisions.peek();
         let name = self.inner.name(request.model);
         name.and_then(|name| self.inner.evaluate(request, name, number, now))
             .is_ok_and(|evaluation| evaluation.has_better_than(failed))
@@ -444,7 +459,7 @@ impl OutcomeRouter {
             ..Plan::default()
         };
         let ticket = self
-            .ticket(request, name, target, reason, number, now, plan, |_| true)
+            .ticket(request, name, target, reason, number, now, |_| Some(plan))
             .ok_or(UnavailableKind::NoCandidate)?;
         Ok(ticket.observing(observed))
     }
@@ -452,7 +467,6 @@ impl OutcomeRouter {
     fn open(&self, evaluation: &Evaluation<'_>, chosen: usize, reason: Reason) -> Option<Ticket> {
         let target = evaluation.target(chosen)?;
         let (request, now) = (evaluation.request, evaluation.now);
-        let plan = evaluation.plan(chosen);
         let told = request.explain.then(|| reason.clone());
         let ticket = self.ticket(
             request,
@@ -461,8 +475,7 @@ impl OutcomeRouter {
             reason,
             evaluation.number,
             now,
-            plan,
-            |group| evaluation.still_fits(chosen, group, now),
+            |group| evaluation.plan(chosen, group, now),
         )?;
         if let Some(key) = request.session_key {
             self.inner.sessions.remember(key, target.0);
@@ -473,7 +486,7 @@ impl OutcomeRouter {
         })
     }
 
-    /// Books an attempt under the group's lock, if `admit` says so.
+    /// Books an attempt under the group's lock, if `admit` gives a plan for it.
     #[allow(
         clippy::too_many_arguments,
         reason = "one call site each for routing and observing"
@@ -486,16 +499,15 @@ impl OutcomeRouter {
         reason: Reason,
         number: u64,
         now: Instant,
-        plan: Plan,
-        admit: impl FnOnce(&mut Group) -> bool,
+        admit: impl FnOnce(&mut Group) -> Option<Plan>,
     ) -> Option<Ticket> {
         let target = self.inner.targets.get(id.0 as usize)?;
-        let booking = {
+        let (task, booking) = {
             let mut group = self.inner.group(target.group);
-            if !admit(&mut group) {
-                return None;
-            }
-            ticket::Booking::new(&mut group, target.slot, request, plan, now)?
+            let plan = admit(&mut group)?;
+            let booking = ticket::Booking::new(&mut group, target.slot, request, plan, now)?;
+            self.inner.post_pick(target, &mut group, now);
+            (plan.task, booking)
         };
         if let Some(credential) = target
             .credential
@@ -504,12 +516,12 @@ impl OutcomeRouter {
             credential.begin(self.inner.epoch, now);
         }
         let routed = Routed {
-            inner: self.inner.clone(),
+            inner: self.handles.own(),
             name: name.index,
             target: id,
             reason,
             attempt: request.attempts.saturating_add(1),
-            id: self.inner.ledger.open(number, id.0, plan.task),
+            id: self.inner.ledger.open(number, id.0, task),
             observed: None,
         };
         Some(Ticket::new(routed, booking))
@@ -545,11 +557,6 @@ pub(crate) struct PoolRules {
 }
 
 impl PoolEntry {
-    /// Locks what is known of the quality of the pool's targets; see [`Inner::group`].
-    fn quality(&self) -> MutexGuard<'_, Quality> {
-        self.quality.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn mode(&self) -> Mode {
         match self.mode.load(Ordering::Relaxed) {
             0 => Mode::Route,
@@ -592,8 +599,7 @@ impl Inner {
         let Some((pool, slot)) = self.in_pool(place.target) else {
             return Recorded::default();
         };
-        let mut quality = pool.quality();
-        match change {
+        pool.beliefs.change(|quality| match change {
             Change::First => quality.record(slot, place.task, score.value(), now),
             Change::Correction {
                 difference,
@@ -602,21 +608,20 @@ impl Inner {
                 quality.correct(slot, place.task, difference, recorded);
                 recorded
             }
-        }
+        })
     }
 
     fn form(&self, place: Scored, valid: bool, change: Formed, now: Instant) -> FormAge {
         let Some((pool, slot)) = self.in_pool(place.target) else {
             return FormAge::default();
         };
-        let mut quality = pool.quality();
-        match change {
+        pool.beliefs.change(|quality| match change {
             Formed::First => quality.record_form(slot, place.task, valid, now),
             Formed::Correction(age) => {
                 quality.correct_form(slot, place.task, valid, age);
                 age
             }
-        }
+        })
     }
 
     /// Returns the pool of a target, and its place in it.
@@ -645,6 +650,35 @@ impl Inner {
             } else {
                 count.fetch_sub(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Returns within which time a target should answer, where that was set.
+    fn objective(&self, target: &TargetEntry) -> Option<Duration> {
+        let pool = || self.pools.get(target.pool)?.objective;
+        target.objective.or_else(pool)
+    }
+
+    /// Posts how a target and its group are, for decisions to read without the lock.
+    fn post(&self, target: &TargetEntry, group: &mut Group, now: Instant) {
+        self.post_room(target, group, now);
+        if let Some(member) = group.members.get_mut(target.slot) {
+            let objective = self.objective(target);
+            target.posted.post(member, objective, self.epoch, now);
+        }
+    }
+
+    /// Posts what a pick changes.
+    fn post_pick(&self, target: &TargetEntry, group: &mut Group, now: Instant) {
+        self.post_room(target, group, now);
+        if let Some(member) = group.members.get_mut(target.slot) {
+            target.posted.picked(member, self.epoch, now);
+        }
+    }
+
+    fn post_room(&self, target: &TargetEntry, group: &Group, now: Instant) {
+        if let Some(room) = self.rooms.get(target.group) {
+            room.set(group.capacity.free_below(now).unwrap_or(0.0));
         }
     }
 

@@ -114,8 +114,44 @@ pub(crate) struct Condition {
     /// The share of its answers that usually meets the objective, 0 to 1.
     pub(crate) usually_in_time: f64,
     pub(crate) gate: Gate,
-    /// Whether a probe would be welcome.
-    pub(crate) probe_due: bool,
+}
+
+/// The health of a target with which nothing is the matter, from which follows what is believed of
+/// it at any time until something happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Steady {
+    pub(crate) ok: f64,
+    pub(crate) bad: f64,
+    /// In seconds.
+    pub(crate) half_life: f64,
+    pub(crate) usually_in_time: f64,
+}
+
+impl Steady {
+    /// Says what is believed so many seconds after the last evidence.
+    pub(crate) fn condition(&self, since: f64) -> Condition {
+        let weight = faded(since / self.half_life);
+        Condition::of(
+            self.ok * weight,
+            self.bad * weight,
+            PRIOR,
+            self.usually_in_time,
+            Gate::Closed,
+        )
+    }
+}
+
+impl Condition {
+    fn of(ok: f64, bad: f64, prior: f64, usually_in_time: f64, gate: Gate) -> Self {
+        let mass = ok + bad;
+        Self {
+            health: (ok + prior * PRIOR_MASS) / (mass + PRIOR_MASS),
+            mass,
+            at_best: prior,
+            usually_in_time,
+            gate,
+        }
+    }
 }
 
 /// What an attempt has to hand back at its end.
@@ -165,21 +201,29 @@ impl Health {
         } else {
             (ok, bad)
         };
-        let mass = ok + bad;
-        let probe_due = self.is_due(now);
-        let gate = match (run >= RUN, probe_due) {
-            (false, _) => Gate::Closed,
-            (true, true) => Gate::Probe,
-            (true, false) => Gate::Open(self.next_probe(now)),
+        let gate = if run < RUN {
+            Gate::Closed
+        } else if self.is_probe_due(now) {
+            Gate::Probe
+        } else {
+            Gate::Open(self.next_probe(now))
         };
-        Condition {
-            health: (ok + prior * PRIOR_MASS) / (mass + PRIOR_MASS),
-            mass,
-            at_best: prior,
-            usually_in_time: self.timely,
-            gate,
-            probe_due,
+        Condition::of(ok, bad, prior, self.timely, gate)
+    }
+
+    /// Returns what is steady, since when and until when: nothing is the matter, and only time goes
+    /// by. As of the last count of what is overdue.
+    pub(crate) fn steady(&mut self, now: Instant) -> Option<(Steady, Instant, Option<Instant>)> {
+        if self.in_doubt || self.is_broken(now) {
+            return None;
         }
+        let steady = Steady {
+            ok: self.ok,
+            bad: self.bad,
+            half_life: self.aging.half_life(),
+            usually_in_time: self.timely,
+        };
+        Some((steady, self.aging.last(), self.overdue.steady_until()))
     }
 
     /// Returns whether the breaker is open or half open.
@@ -345,7 +389,13 @@ impl Health {
         self.run.saturating_add(silent)
     }
 
-    fn is_due(&self, now: Instant) -> bool {
+    /// Returns whether the breaker lets nothing through, not even a probe.
+    pub(crate) fn is_open(&mut self, now: Instant) -> bool {
+        self.is_broken(now) && !self.is_probe_due(now)
+    }
+
+    /// Returns whether a probe would be welcome.
+    pub(crate) fn is_probe_due(&self, now: Instant) -> bool {
         let room = self.probes < self.window || self.lease.is_none_or(|lease| now >= lease);
         room && now >= self.paused_until()
     }

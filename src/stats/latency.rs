@@ -51,10 +51,10 @@ impl LogLatency {
     }
 
     /// Returns how long the next will take; `None` with fewer than 20 samples.
-    pub(crate) fn forecast(&self) -> Option<Forecast> {
+    pub(crate) fn forecast(&self) -> Option<Forecast<'_>> {
         (self.spread.mass() >= ENOUGH).then_some(Forecast {
             at: USUAL,
-            spread: self.spread,
+            spread: &self.spread,
         })
     }
 }

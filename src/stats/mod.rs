@@ -18,10 +18,10 @@ mod tasks;
 
 pub(crate) use self::{
     capacity::{Capacity, Reading, Room},
-    health::{Condition, Evidence, Gate, Health, Watch},
+    health::{Condition, Evidence, Gate, Health, Steady, Watch},
     keep::{KeptHealth, KeptQuality},
     latency::{Late, LogLatency},
-    pace::Pace,
+    pace::{Lengths, Pace},
     quality::{Belief, FormAge, Quality, Recorded},
     spread::Forecast,
     tasks::TaskKey,
