@@ -6,7 +6,7 @@ const TARGETS: usize = 8;
 
 /// The sums that are kept of one target, as a straight program would.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     ok: f64,
     bad: f64,
     at: f64,
@@ -20,7 +20,7 @@ pub struct Target {
 }
 
 #[must_use]
-pub fn targets() -> [Target; TARGETS] {
+pub(crate) fn targets() -> [Target; TARGETS] {
     let target = Target {
         ok: 30.0,
         bad: 0.3,
@@ -36,7 +36,7 @@ pub fn targets() -> [Target; TARGETS] {
 }
 
 /// Picks the target with the highest score and books a success for it.
-pub fn decide(targets: &mut [Target; TARGETS], now: f64, number: u64) -> usize {
+pub(crate) fn decide(targets: &mut [Target; TARGETS], now: f64, number: u64) -> usize {
     let mut rng = Rng::new(1, number);
     let effect = [0.2_f64, 20.0];
     let slow = faded(now / 3600.0);

@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -8,7 +8,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::stripes::{Padded, Stripes};
+use super::{
+    lock::lock,
+    stripes::{Padded, Stripes},
+};
 use crate::stats::{Belief, Quality, TaskKey};
 
 /// What was worked out so long ago still holds, if nobody has reported anything since: the fastest
@@ -58,8 +61,7 @@ impl Beliefs {
         }
     }
 
-    /// Locks what is known. Poison is recovered: nothing panics while it is held, and decayed sums
-    /// are valid at every step.
+    /// Locks what is known.
     pub(super) fn quality(&self) -> MutexGuard<'_, Quality> {
         lock(&self.quality)
     }
@@ -123,8 +125,4 @@ impl Recent {
         #[allow(clippy::indexing_slicing, reason = "a place that was found or made")]
         &mut self.tasks[at]
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,11 +2,12 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     str::FromStr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use super::{
     error::{OutOfRange, ReportError, ReportErrorKind},
+    lock::lock,
     numbers::BLOCK,
     stripes::Padded,
 };
@@ -91,9 +92,11 @@ impl Score {
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// Each holds the attempts of whole blocks of numbers, so that threads keep apart.
-    shards: Box<[Padded<Mutex<Vec<Option<Entry>>>>]>,
+    shards: Box<[Padded<Mutex<Shard>>]>,
     keys: RandomState,
 }
+
+type Shard = Vec<Option<Entry>>;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -207,13 +210,11 @@ impl Ledger {
     }
 
     /// Locks the shard of a number and returns its slot there.
-    fn place(&self, sequence: u64) -> (MutexGuard<'_, Vec<Option<Entry>>>, usize) {
+    fn place(&self, sequence: u64) -> (MutexGuard<'_, Shard>, usize) {
         let shards = self.shards.len() as u64;
         let block = sequence / BLOCK;
         #[allow(clippy::indexing_slicing, reason = "a remainder of the length")]
-        let slots = self.shards[(block % shards) as usize]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let slots = lock(&self.shards[(block % shards) as usize]);
         // Its place among the numbers of the shard.
         let number = block / shards * BLOCK + sequence % BLOCK;
         let at = (number % slots.len().max(1) as u64) as usize;
@@ -281,7 +282,7 @@ mod tests {
         let ledger = Ledger::new(4);
         let id = ledger.open(0, 0, TaskKey::OTHER);
         let refused = |ledger: &Ledger| {
-            let record = |_: Scored, _: Change| unreachable!("refused");
+            let record = |_: Scored, _: Change| panic!("refused");
             ledger.score(id, Score::BEST, record).unwrap_err()
         };
         assert!(refused(&Ledger::new(4)).is_foreign());

@@ -25,6 +25,7 @@ mod explain;
 mod group;
 mod learned;
 mod ledger;
+mod lock;
 mod numbers;
 mod posted;
 mod request;
@@ -40,7 +41,7 @@ use std::{
     fmt,
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -695,16 +696,13 @@ impl Inner {
             .ok_or(UnavailableKind::UnknownModel.into())
     }
 
-    /// Locks a group. A poisoned lock is recovered: nothing panics while it is held, and decayed
-    /// sums are valid at every step.
+    /// Locks a group.
     fn group(&self, index: usize) -> MutexGuard<'_, Group> {
         #[allow(
             clippy::indexing_slicing,
             reason = "indices are assigned by the builder"
         )]
-        self.groups[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.groups[index])
     }
 
     fn requested_id(&self, name: &Name) -> Option<TargetId> {

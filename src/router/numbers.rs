@@ -27,7 +27,7 @@ impl Numbers {
         let own = self.own.own();
         let mut next = own.load(Ordering::Relaxed);
         loop {
-            let number = if next % BLOCK == 0 {
+            let number = if next.is_multiple_of(BLOCK) {
                 self.blocks.fetch_add(BLOCK, Ordering::Relaxed)
             } else {
                 next
@@ -43,7 +43,7 @@ impl Numbers {
     /// Returns the number that this thread would take next.
     pub(super) fn peek(&self) -> u64 {
         match self.own.own().load(Ordering::Relaxed) {
-            next if next % BLOCK == 0 => self.blocks.load(Ordering::Relaxed),
+            next if next.is_multiple_of(BLOCK) => self.blocks.load(Ordering::Relaxed),
             next => next,
         }
     }
