@@ -4,21 +4,25 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64},
+        atomic::{AtomicBool, AtomicU8, AtomicU64},
     },
 };
 
 use http::HeaderName;
 
 use super::{
-    Inner, OutcomeRouter,
+    Around, Inner, OutcomeRouter,
+    beliefs::Beliefs,
     clock::{Clock, SystemClock},
     counters::Counters,
     error::BuildError,
     group::{Group, Member},
     learned::Learned,
     ledger::Ledger,
+    numbers::Numbers,
+    posted::{Number, Posted},
     sessions::Sessions,
+    stripes::{Handles, Padded},
     target::{Credential, Pool, Target},
 };
 use crate::{
@@ -168,39 +172,46 @@ impl Builder {
             .seed
             .unwrap_or_else(|| RandomState::new().hash_one(0_u8));
         let learned = self.learned.unwrap_or_default();
+        let inner = Arc::new(Inner {
+            pools: assembly.pools,
+            targets: assembly.targets,
+            rooms: assembly.groups.iter().map(|_| Number::new(0.0)).collect(),
+            groups: assembly
+                .groups
+                .into_iter()
+                .map(|group| Padded(Mutex::new(group)))
+                .collect(),
+            credentials: assembly
+                .credentials
+                .iter()
+                .map(|_| CredentialState::new())
+                .collect(),
+            by_name: names
+                .iter()
+                .map(|name| (name.text.clone(), name.index))
+                .collect(),
+            names,
+            classifier: self.classifier,
+            tasks: self.tasks,
+            clock: self.clock,
+            epoch: now,
+            seed,
+            decisions: Numbers::new(),
+            jitters: AtomicU64::new(0),
+            secret: learned.secret(),
+            ledger: Ledger::new(self.ledger),
+            sessions: Sessions::new(),
+            upstreams: assembly
+                .upstreams
+                .iter()
+                .map(|_| Around::default())
+                .collect(),
+            counters: Counters::default(),
+            max_body: self.max_body,
+        });
         let router = OutcomeRouter {
-            inner: Arc::new(Inner {
-                pools: assembly.pools,
-                targets: assembly.targets,
-                groups: assembly.groups.into_iter().map(Mutex::new).collect(),
-                credentials: assembly
-                    .credentials
-                    .iter()
-                    .map(|_| CredentialState::new())
-                    .collect(),
-                by_name: names
-                    .iter()
-                    .map(|name| (name.text.clone(), name.index))
-                    .collect(),
-                names,
-                classifier: self.classifier,
-                tasks: self.tasks,
-                clock: self.clock,
-                epoch: now,
-                seed,
-                decisions: AtomicU64::new(0),
-                jitters: AtomicU64::new(0),
-                secret: learned.secret(),
-                ledger: Ledger::new(self.ledger),
-                sessions: Sessions::new(),
-                upstreams: assembly
-                    .upstreams
-                    .iter()
-                    .map(|_| AtomicU32::new(0))
-                    .collect(),
-                counters: Counters::default(),
-                max_body: self.max_body,
-            }),
+            handles: Arc::new(Handles::new(&inner)),
+            inner,
         };
         learned.resume(&router.inner, now);
         Ok(router)
@@ -284,7 +295,7 @@ impl Assembly {
             cost_weight: pool.cost_weight,
             objective: pool.objective,
             preference: pool.preference,
-            quality: Mutex::new(Quality::new(&expected, ordered, TASKS, now)),
+            beliefs: Beliefs::new(Quality::new(&expected, ordered, TASKS, now), expected.len()),
             derive_sessions: pool.derive_sessions,
             cascade: pool.cascade.then_some(pool.cascade_below),
             checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
@@ -341,6 +352,7 @@ impl Assembly {
             preference: target.preference,
             weight: target.weight,
             drained: AtomicBool::new(false),
+            posted: Posted::new(),
         });
     }
 

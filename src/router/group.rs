@@ -1,9 +1,11 @@
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::PickRequest;
 use crate::{
     classify::Class,
-    stats::{Capacity, Condition, Health, LogLatency, Pace, Room},
+    stats::{Capacity, Condition, Forecast, Health, Lengths, LogLatency, Pace, Room},
 };
 
 /// No more tokens than these are reserved for an answer, or for a prompt: a guess that is far too
@@ -56,20 +58,57 @@ impl Group {
     }
 }
 
+/// Estimates the tokens that a request will take from the provider's limit: its prompt, and the
+/// answer up to the caller's own cap, else what answers usually have.
+pub(super) fn tokens(request: &PickRequest<'_>, lengths: &Lengths) -> f64 {
+    let answer = match request.max_output_tokens {
+        Some(cap) => cap.min(MOST_RESERVED) as f64,
+        None => lengths.expected(None),
+    };
+    request.prompt_tokens.min(MOST_PROMPT) as f64 + answer
+}
+
 impl Member {
-    /// Estimates the tokens that a request will take from the provider's limit: its prompt, and the
-    /// answer up to the caller's own cap, else what answers usually have.
     pub(super) fn tokens(&self, request: &PickRequest<'_>) -> f64 {
-        let answer = match request.max_output_tokens {
-            Some(cap) => cap.min(MOST_RESERVED) as f64,
-            None => self.pace.length(None),
-        };
-        request.prompt_tokens.min(MOST_PROMPT) as f64 + answer
+        tokens(request, &self.pace.lengths())
     }
 
-    /// Says how it is, where `broken` targets of its upstream are.
-    pub(super) fn condition(&mut self, broken: u32, now: Instant) -> Condition {
-        let suspect = broken > u32::from(self.broken);
+    /// How long an answer will take: to the first content of a stream, else to the end.
+    pub(super) fn forecast(&self, stream: bool, cap: Option<u64>) -> Option<Forecast<'_>> {
+        if stream {
+            self.first_content.forecast()
+        } else {
+            self.pace.forecast(cap)
+        }
+    }
+
+    /// The chance that an answer comes within a time.
+    pub(super) fn in_time(&self, stream: bool, cap: Option<u64>, within: Duration) -> f64 {
+        let forecast = self.forecast(stream, cap);
+        forecast.map_or(1.0, |forecast| forecast.within(within))
+    }
+
+    /// How many answers that rests on, as of the last of them, and when that came.
+    pub(super) fn rests_on(&self, stream: bool) -> (f64, Instant) {
+        if stream {
+            self.first_content.rests_on()
+        } else {
+            self.pace.rests_on()
+        }
+    }
+
+    /// How long answers usually take.
+    pub(super) fn typical(&self, stream: bool) -> Option<Duration> {
+        if stream {
+            self.first_content.typical()
+        } else {
+            self.pace.typical()
+        }
+    }
+
+    /// Says how it is, where so many targets of its upstream are broken, the last by such a break.
+    pub(super) fn condition(&mut self, (broken, last): (u32, u32), now: Instant) -> Condition {
+        let suspect = (broken > u32::from(self.broken)).then_some(last);
         self.health.condition(suspect, now)
     }
 

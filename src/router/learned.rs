@@ -77,7 +77,7 @@ impl OutcomeRouter {
                     })
                 })
                 .collect(),
-            quality: pool.quality().keep(now),
+            quality: pool.beliefs.quality().keep(now),
         });
         Learned {
             version: VERSION,
@@ -134,8 +134,10 @@ impl Learned {
                     member.health.resume(&known.health, ago);
                 }
                 inner.note_broken(target, &mut group, now);
+                inner.post(target, &mut group, now);
             }
-            pool.quality().resume(&kept.quality, &places, ago);
+            pool.beliefs
+                .change(|quality| quality.resume(&kept.quality, &places, ago));
         }
     }
 }

@@ -2,11 +2,19 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     str::FromStr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
-use super::error::{OutOfRange, ReportError, ReportErrorKind};
+use super::{
+    error::{OutOfRange, ReportError, ReportErrorKind},
+    lock::lock,
+    numbers::BLOCK,
+    stripes::Padded,
+};
 use crate::stats::{FormAge, Recorded, TaskKey};
+
+/// Shards of the ledger, at most.
+const SHARDS: u64 = 16;
 
 /// Names one attempt, for a later score. Cannot be guessed from other ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,9 +91,12 @@ impl Score {
 /// The attempts that can still be scored: a ring, indexed by sequence number.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    slots: Mutex<Vec<Option<Entry>>>,
+    /// Each holds the attempts of whole blocks of numbers, so that threads keep apart.
+    shards: Box<[Padded<Mutex<Shard>>]>,
     keys: RandomState,
 }
+
+type Shard = Vec<Option<Entry>>;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -119,15 +130,17 @@ pub(super) enum Formed {
 
 impl Ledger {
     pub(super) fn new(capacity: usize) -> Self {
+        let capacity = capacity.max(1);
+        let shards = (capacity as u64 / BLOCK).clamp(1, SHARDS) as usize;
+        let shard = || Padded(Mutex::new(vec![None; capacity.div_ceil(shards)]));
         Self {
-            slots: Mutex::new(vec![None; capacity.max(1)]),
+            shards: (0..shards).map(|_| shard()).collect(),
             keys: RandomState::new(),
         }
     }
 
     pub(super) fn open(&self, sequence: u64, target: u32, task: TaskKey) -> OutcomeId {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = slot(sequence, slots.len());
+        let (mut slots, at) = self.place(sequence);
         if let Some(slot) = slots.get_mut(at) {
             *slot = Some(Entry {
                 sequence,
@@ -186,8 +199,7 @@ impl Ledger {
         if self.keys.hash_one(id.sequence) != id.tag {
             return Err(error(ReportErrorKind::Foreign));
         }
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = slot(id.sequence, slots.len());
+        let (mut slots, at) = self.place(id.sequence);
         let entry = slots
             .get_mut(at)
             .and_then(Option::as_mut)
@@ -195,6 +207,18 @@ impl Ledger {
             .ok_or(error(ReportErrorKind::Forgotten))?;
         change(entry);
         Ok(())
+    }
+
+    /// Locks the shard of a number and returns its slot there.
+    fn place(&self, sequence: u64) -> (MutexGuard<'_, Shard>, usize) {
+        let shards = self.shards.len() as u64;
+        let block = sequence / BLOCK;
+        #[allow(clippy::indexing_slicing, reason = "a remainder of the length")]
+        let slots = lock(&self.shards[(block % shards) as usize]);
+        // Its place among the numbers of the shard.
+        let number = block / shards * BLOCK + sequence % BLOCK;
+        let at = (number % slots.len().max(1) as u64) as usize;
+        (slots, at)
     }
 }
 
@@ -205,10 +229,6 @@ impl Entry {
             task: self.task,
         }
     }
-}
-
-fn slot(sequence: u64, slots: usize) -> usize {
-    usize::try_from(sequence % slots.max(1) as u64).unwrap_or(0)
 }
 
 #[cfg(test)]

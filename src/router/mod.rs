@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod beliefs;
 mod builder;
 mod clock;
 mod counters;
@@ -24,10 +25,14 @@ mod explain;
 mod group;
 mod learned;
 mod ledger;
+mod lock;
+mod numbers;
+mod posted;
 mod request;
 mod routed;
 mod sessions;
 mod snapshot;
+mod stripes;
 mod target;
 mod ticket;
 mod told;
@@ -38,7 +43,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -46,6 +51,19 @@ use std::{
 
 use tokio::time::Instant;
 
+use self::{
+    beliefs::Beliefs,
+    credential::CredentialState,
+    error::UnavailableKind,
+    evaluation::Evaluation,
+    group::Group,
+    ledger::{Change, Formed, Ledger, Scored},
+    numbers::Numbers,
+    posted::{Number, Posted},
+    sessions::Sessions,
+    stripes::{Handles, Padded},
+    ticket::Plan,
+};
 pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},
@@ -61,20 +79,11 @@ pub use self::{
     ticket::{Outcome, Ticket},
 };
 pub(crate) use self::{counters::Counters, evaluation::Next};
-use self::{
-    credential::CredentialState,
-    error::UnavailableKind,
-    evaluation::Evaluation,
-    group::Group,
-    ledger::{Change, Formed, Ledger, Scored},
-    sessions::Sessions,
-    ticket::Plan,
-};
 use crate::{
     checks::Checks,
     classify::Classify,
     policy::RoutingPolicy,
-    stats::{FormAge, Quality, Recorded, TaskKey},
+    stats::{FormAge, Recorded, TaskKey},
     tasks::ClassifyTask,
 };
 
@@ -87,12 +96,15 @@ const RACES: u32 = 8;
 #[derive(Clone)]
 pub struct OutcomeRouter {
     inner: Arc<Inner>,
+    handles: Arc<Handles<Inner>>,
 }
 
 struct Inner {
     pools: Vec<PoolEntry>,
     targets: Vec<TargetEntry>,
-    groups: Vec<Mutex<Group>>,
+    groups: Vec<Padded<Mutex<Group>>>,
+    /// Of each group, up to how many tokens a request has room for; 0 where there is more to say.
+    rooms: Vec<Number>,
     credentials: Vec<CredentialState>,
     names: Vec<Name>,
     by_name: HashMap<Arc<str>, u32>,
@@ -101,16 +113,24 @@ struct Inner {
     clock: Arc<dyn Clock>,
     epoch: Instant,
     seed: u64,
-    decisions: AtomicU64,
+    decisions: Numbers,
     jitters: AtomicU64,
     /// Keys the hashes of tasks and tenants.
     secret: u64,
     ledger: Ledger,
     sessions: Sessions,
-    /// How many targets of each upstream are broken.
-    upstreams: Vec<AtomicU32>,
+    upstreams: Vec<Around>,
     counters: Counters,
     max_body: usize,
+}
+
+/// The targets of one upstream.
+#[derive(Debug, Default)]
+struct Around {
+    /// How many are broken.
+    broken: AtomicU32,
+    /// How often one has broken.
+    breaks: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -127,7 +147,7 @@ struct PoolEntry {
     cost_weight: f64,
     objective: Option<Duration>,
     preference: Option<f64>,
-    quality: Mutex<Quality>,
+    beliefs: Beliefs,
     checks: Option<Checks>,
     cascade: Option<Score>,
 }
@@ -149,6 +169,7 @@ struct TargetEntry {
     preference: Option<f64>,
     weight: f64,
     drained: AtomicBool,
+    posted: Posted,
 }
 
 /// What a requested model means.
@@ -173,7 +194,7 @@ impl OutcomeRouter {
     ///
     /// If no pool serves the requested model.
     pub fn decide(&self, request: &PickRequest<'_>, now: Instant) -> Result<Decision, Unavailable> {
-        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let number = self.inner.decisions.peek();
         self.inner.explain(request, number, now)
     }
 
@@ -184,7 +205,7 @@ impl OutcomeRouter {
     /// If no pool serves the requested model, if no target of the pool may serve it, or if none is
     /// free; the error says for how long.
     pub fn pick_at(&self, request: &PickRequest<'_>, now: Instant) -> Result<Ticket, Unavailable> {
-        let number = self.inner.decisions.fetch_add(1, Ordering::Relaxed);
+        let number = self.inner.decisions.take();
         self.pick_numbered(request, number, now)
     }
 
@@ -194,7 +215,7 @@ impl OutcomeRouter {
         request: &PickRequest<'_>,
         now: Instant,
     ) -> Result<Ticket, (Unavailable, Option<Arc<Decision>>)> {
-        let number = self.inner.decisions.fetch_add(1, Ordering::Relaxed);
+        let number = self.inner.decisions.take();
         self.pick_numbered(request, number, now)
             .map_err(|unavailable| {
                 let asked = request
@@ -216,7 +237,10 @@ impl OutcomeRouter {
             return self.observe(request, name, number, now);
         }
         for _ in 0..RACES {
-            let evaluation = self.inner.evaluate(request, name, number, now)?;
+            let pool = self.inner.pool(name)?;
+            // In its place: it is large.
+            let mut evaluation = Evaluation::new(&self.inner, request, name, pool, number, now);
+            evaluation.look()?;
             let (chosen, mut reason) = evaluation.choose()?;
             if request.shadow {
                 if !evaluation.has_free() {
@@ -422,7 +446,7 @@ impl OutcomeRouter {
 
     /// Returns whether another target than those tried is free now, for a call that named `model`.
     pub(crate) fn alternative(&self, request: &PickRequest<'_>, now: Instant) -> Option<Next> {
-        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let number = self.inner.decisions.peek();
         let name = self.inner.name(request.model).ok()?;
         let evaluation = self.inner.evaluate(request, name, number, now).ok()?;
         Some(evaluation.next())
@@ -430,7 +454,7 @@ impl OutcomeRouter {
 
     /// Returns whether a target is free now, and neither failing nor returning from a rate limit.
     pub(crate) fn has_free(&self, request: &PickRequest<'_>, now: Instant) -> bool {
-        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let number = self.inner.decisions.peek();
         let name = self.inner.name(request.model);
         name.and_then(|name| self.inner.evaluate(request, name, number, now))
             .is_ok_and(|evaluation| evaluation.has_free())
@@ -444,7 +468,7 @@ impl OutcomeRouter {
         failed: TargetId,
         now: Instant,
     ) -> bool {
-        let number = self.inner.decisions.load(Ordering::Relaxed);
+        let number = self.inner.decisions.peek();
         let name = self.inner.name(request.model);
         name.and_then(|name| self.inner.evaluate(request, name, number, now))
             .is_ok_and(|evaluation| evaluation.has_better_than(failed))
@@ -472,7 +496,7 @@ impl OutcomeRouter {
             ..Plan::default()
         };
         let ticket = self
-            .ticket(request, name, target, reason, number, now, plan, |_| true)
+            .ticket(request, name, target, reason, number, now, |_| Some(plan))
             .ok_or(UnavailableKind::NoCandidate)?;
         let ticket = ticket.observing(observed);
         Ok(match decision.filter(|_| request.explain) {
@@ -484,7 +508,6 @@ impl OutcomeRouter {
     fn open(&self, evaluation: &Evaluation<'_>, chosen: usize, reason: Reason) -> Option<Ticket> {
         let target = evaluation.target(chosen)?;
         let (request, now) = (evaluation.request, evaluation.now);
-        let plan = evaluation.plan(chosen);
         let told = request.explain.then(|| reason.clone());
         let ticket = self.ticket(
             request,
@@ -493,8 +516,7 @@ impl OutcomeRouter {
             reason,
             evaluation.number,
             now,
-            plan,
-            |group| evaluation.still_fits(chosen, group, now),
+            |group| evaluation.plan(chosen, group, now),
         )?;
         if let Some(key) = request.session_key {
             self.inner.sessions.remember(key, target.0);
@@ -505,7 +527,7 @@ impl OutcomeRouter {
         })
     }
 
-    /// Books an attempt under the group's lock, if `admit` says so.
+    /// Books an attempt under the group's lock, if `admit` gives a plan for it.
     #[allow(
         clippy::too_many_arguments,
         reason = "one call site each for routing and observing"
@@ -518,16 +540,15 @@ impl OutcomeRouter {
         reason: Reason,
         number: u64,
         now: Instant,
-        plan: Plan,
-        admit: impl FnOnce(&mut Group) -> bool,
+        admit: impl FnOnce(&mut Group) -> Option<Plan>,
     ) -> Option<Ticket> {
         let target = self.inner.targets.get(id.0 as usize)?;
-        let booking = {
+        let (task, booking) = {
             let mut group = self.inner.group(target.group);
-            if !admit(&mut group) {
-                return None;
-            }
-            ticket::Booking::new(&mut group, target.slot, request, plan, now)?
+            let plan = admit(&mut group)?;
+            let booking = ticket::Booking::new(&mut group, target.slot, request, plan, now)?;
+            self.inner.post_pick(target, &mut group, now);
+            (plan.task, booking)
         };
         if let Some(credential) = target
             .credential
@@ -536,12 +557,12 @@ impl OutcomeRouter {
             credential.begin(self.inner.epoch, now);
         }
         let routed = Routed {
-            inner: self.inner.clone(),
+            inner: self.handles.own(),
             name: name.index,
             target: id,
             reason,
             attempt: request.attempts.saturating_add(1),
-            id: self.inner.ledger.open(number, id.0, plan.task),
+            id: self.inner.ledger.open(number, id.0, task),
             observed: None,
         };
         Some(Ticket::new(routed, booking))
@@ -577,11 +598,6 @@ pub(crate) struct PoolRules {
 }
 
 impl PoolEntry {
-    /// Locks what is known of the quality of the pool's targets; see [`Inner::group`].
-    fn quality(&self) -> MutexGuard<'_, Quality> {
-        self.quality.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn mode(&self) -> Mode {
         match self.mode.load(Ordering::Relaxed) {
             0 => Mode::Route,
@@ -623,8 +639,7 @@ impl Inner {
         let Some((pool, slot)) = self.in_pool(place.target) else {
             return Recorded::default();
         };
-        let mut quality = pool.quality();
-        match change {
+        pool.beliefs.change(|quality| match change {
             Change::First => quality.record(slot, place.task, score.value(), now),
             Change::Correction {
                 difference,
@@ -634,21 +649,20 @@ impl Inner {
                 quality.correct(slot, place.task, (new - difference, new), recorded);
                 recorded
             }
-        }
+        })
     }
 
     fn form(&self, place: Scored, valid: bool, change: Formed, now: Instant) -> FormAge {
         let Some((pool, slot)) = self.in_pool(place.target) else {
             return FormAge::default();
         };
-        let mut quality = pool.quality();
-        match change {
+        pool.beliefs.change(|quality| match change {
             Formed::First => quality.record_form(slot, place.task, valid, now),
             Formed::Correction(age) => {
                 quality.correct_form(slot, place.task, valid, age);
                 age
             }
-        }
+        })
     }
 
     /// Returns the pool of a target, and its place in it.
@@ -657,10 +671,14 @@ impl Inner {
         Some((self.pools.get(entry.pool)?, entry.rank))
     }
 
-    /// Returns how many targets of the same upstream are broken, itself included.
-    fn broken_around(&self, target: &TargetEntry) -> u32 {
-        let broken = self.upstreams.get(target.provider);
-        broken.map_or(0, |broken| broken.load(Ordering::Relaxed))
+    /// Returns how many targets of the same upstream are broken, itself included, and which break
+    /// that was.
+    fn broken_around(&self, target: &TargetEntry) -> (u32, u32) {
+        let around = self.upstreams.get(target.provider);
+        around.map_or((0, 0), |around| {
+            let broken = around.broken.load(Ordering::Relaxed);
+            (broken, around.breaks.load(Ordering::Relaxed))
+        })
     }
 
     /// Lets the upstream of a target know whether it is broken.
@@ -670,13 +688,43 @@ impl Inner {
         };
         let broken = member.health.is_broken(now);
         if broken != std::mem::replace(&mut member.broken, broken)
-            && let Some(count) = self.upstreams.get(target.provider)
+            && let Some(around) = self.upstreams.get(target.provider)
         {
             if broken {
-                count.fetch_add(1, Ordering::Relaxed);
+                around.breaks.fetch_add(1, Ordering::Relaxed);
+                around.broken.fetch_add(1, Ordering::Relaxed);
             } else {
-                count.fetch_sub(1, Ordering::Relaxed);
+                around.broken.fetch_sub(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Returns within which time a target should answer, where that was set.
+    fn objective(&self, target: &TargetEntry) -> Option<Duration> {
+        let pool = || self.pools.get(target.pool)?.objective;
+        target.objective.or_else(pool)
+    }
+
+    /// Posts how a target and its group are, for decisions to read without the lock.
+    fn post(&self, target: &TargetEntry, group: &mut Group, now: Instant) {
+        self.post_room(target, group, now);
+        if let Some(member) = group.members.get_mut(target.slot) {
+            let objective = self.objective(target);
+            target.posted.post(member, objective, self.epoch, now);
+        }
+    }
+
+    /// Posts what a pick changes.
+    fn post_pick(&self, target: &TargetEntry, group: &mut Group, now: Instant) {
+        self.post_room(target, group, now);
+        if let Some(member) = group.members.get_mut(target.slot) {
+            target.posted.picked(member, self.epoch, now);
+        }
+    }
+
+    fn post_room(&self, target: &TargetEntry, group: &Group, now: Instant) {
+        if let Some(room) = self.rooms.get(target.group) {
+            room.set(group.capacity.free_below(now).unwrap_or(0.0));
         }
     }
 
@@ -693,16 +741,13 @@ impl Inner {
             .ok_or(UnavailableKind::UnknownModel.into())
     }
 
-    /// Locks a group. A poisoned lock is recovered: nothing panics while it is held, and decayed
-    /// sums are valid at every step.
+    /// Locks a group.
     fn group(&self, index: usize) -> MutexGuard<'_, Group> {
         #[allow(
             clippy::indexing_slicing,
             reason = "indices are assigned by the builder"
         )]
-        self.groups[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.groups[index])
     }
 
     fn requested_id(&self, name: &Name) -> Option<TargetId> {

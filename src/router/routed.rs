@@ -1,13 +1,13 @@
 use std::{fmt, sync::Arc};
 
-use super::{Inner, Name, OutcomeId, Reason, TargetEntry, TargetId, Upstream};
+use super::{Inner, Name, OutcomeId, Reason, TargetEntry, TargetId, Upstream, stripes::Handle};
 
 /// Which model was asked for, which one serves, and why. A response extension.
 ///
 /// A cheap handle: names are looked up in the router.
 #[derive(Clone)]
 pub struct Routed {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<Handle<Inner>>,
     pub(super) name: u32,
     pub(super) target: TargetId,
     pub(super) reason: Reason,

@@ -113,14 +113,14 @@ impl Inner {
         });
         Snapshot {
             pools: pools.collect(),
-            decisions: self.decisions.load(std::sync::atomic::Ordering::Relaxed),
+            decisions: self.decisions.taken(),
             counts: self.counters.snapshot(),
         }
     }
 
     fn snapshot_target(&self, target: &TargetEntry, now: Instant) -> Option<TargetSnapshot> {
         let broken = self.broken_around(target);
-        let quality = self.pools.get(target.pool)?.quality();
+        let quality = self.pools.get(target.pool)?.beliefs.quality();
         let quality = quality.read(TaskKey::OTHER, now).belief(target.rank).level;
         let mut group = self.group(target.group);
         let (requests_left, tokens_left) = group.capacity.headroom(now);

@@ -187,11 +187,13 @@ impl Ticket {
     /// what a drop settles.
     pub fn head_at(&mut self, outcome: Outcome, now: Instant) {
         {
-            let mut group = self.routed.inner.group(self.routed.entry().group);
+            let target = self.routed.entry();
+            let mut group = self.routed.inner.group(target.group);
             self.booking.read(&mut group, &outcome, now);
             if outcome.verdict.class != Class::Success {
                 self.booking.refuse(&mut group, &outcome.verdict, now);
             }
+            self.routed.inner.post_room(target, &group, now);
         }
         self.provisional = Some(outcome);
     }
@@ -203,6 +205,7 @@ impl Ticket {
         let mut group = self.routed.inner.group(target.group);
         if let Some(member) = group.members.get_mut(target.slot) {
             member.health.answered(&mut self.booking.watch, now);
+            target.posted.picked(member, self.routed.inner.epoch, now);
         }
     }
 
@@ -257,6 +260,7 @@ impl Ticket {
             self.booking
                 .settle(&mut group, target.slot, outcome, late_drop, now);
             inner.note_broken(target, &mut group, now);
+            inner.post(target, &mut group, now);
         }
         tracing::debug!(
             target = %target.name,

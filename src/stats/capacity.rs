@@ -123,6 +123,18 @@ impl Capacity {
         }
     }
 
+    /// Returns up to how many tokens a request has room for, from `now` until something is booked or
+    /// read; `None` where there is more to be said than that.
+    pub(crate) fn free_below(&self, now: Instant) -> Option<f64> {
+        if self.phase != Phase::Open || self.pacing.is_capped() {
+            return None;
+        }
+        if self.requests.free_at(1.0, now).is_some() {
+            return None;
+        }
+        Some(self.tokens.free_below(now))
+    }
+
     /// Books one request of about `tokens` tokens. Where it is the probe, returns since when.
     pub(crate) fn take(&mut self, tokens: f64, now: Instant) -> Option<Instant> {
         self.requests.take(1.0, now);
@@ -292,9 +304,9 @@ impl Bucket {
     }
 
     fn level(&self, now: Instant) -> Option<f64> {
+        let left = self.left?;
         let dt = now.saturating_duration_since(self.at).as_secs_f64();
-        self.left
-            .map(|left| (left + dt * self.net_rate()).min(self.limit))
+        Some((left + dt * self.net_rate()).min(self.limit))
     }
 
     fn is_known(&self) -> bool {
@@ -316,6 +328,17 @@ impl Bucket {
         }
         let wait = Duration::try_from_secs_f64(missing / self.net_rate()).unwrap_or(LONGEST_WAIT);
         Some(now + wait.clamp(Duration::from_millis(1), LONGEST_WAIT))
+    }
+
+    /// Returns a need below which there is room now; the level only rises by itself.
+    fn free_below(&self, now: Instant) -> f64 {
+        match self.level(now) {
+            Some(level) if self.rate > 0.0 && level < self.limit => {
+                // A little less, for what rounding may do.
+                (level - SPARE * self.rate) * (1.0 - 1e-9)
+            }
+            _ => f64::INFINITY,
+        }
     }
 
     /// Learns what others spend: what is missing between two answers that is not our own.

@@ -73,8 +73,8 @@ pub(crate) struct Health {
     /// When the breaker opened last. What began before tells nothing about its recovery.
     opened: Option<Instant>,
     in_doubt: bool,
-    /// Whether another target of its upstream is broken.
-    suspect: bool,
+    /// The break of another target of its upstream for which it was suspected last.
+    suspected: Option<u32>,
     /// Whether the last evidence was good, and when it came.
     good: bool,
     last: Instant,
@@ -126,10 +126,36 @@ pub(crate) struct Condition {
     /// The share of its answers that usually meets the objective, 0 to 1.
     pub(crate) usually_in_time: f64,
     pub(crate) gate: Gate,
-    /// Whether a probe would be welcome.
-    pub(crate) probe_due: bool,
     /// Whether it is believed only after a probe.
     pub(crate) in_doubt: bool,
+}
+
+/// The health of a target with which nothing is the matter, from which follows what is believed of
+/// it at any time until something happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Steady {
+    pub(crate) ok: f64,
+    pub(crate) bad: f64,
+    /// In seconds.
+    pub(crate) half_life: f64,
+    pub(crate) at_best: f64,
+    pub(crate) usually_in_time: f64,
+}
+
+impl Steady {
+    /// Says what is believed so many seconds after the last evidence.
+    pub(crate) fn condition(&self, since: f64) -> Condition {
+        let weight = faded(since / self.half_life);
+        let (ok, mass) = (self.ok * weight, (self.ok + self.bad) * weight);
+        Condition {
+            health: (ok + PRIOR * PRIOR_MASS) / (mass + PRIOR_MASS),
+            mass,
+            at_best: self.at_best,
+            usually_in_time: self.usually_in_time,
+            gate: Gate::Closed,
+            in_doubt: false,
+        }
+    }
 }
 
 /// What an attempt has to hand back at its end.
@@ -151,7 +177,7 @@ impl Health {
             begun_since: 0,
             opened: None,
             in_doubt: false,
-            suspect: false,
+            suspected: None,
             good: true,
             last: now,
             begun: now,
@@ -166,17 +192,18 @@ impl Health {
         }
     }
 
-    /// Says what is believed now; `suspect` where another target of the same upstream is broken.
-    pub(crate) fn condition(&mut self, suspect: bool, now: Instant) -> Condition {
-        let (prior, prior_mass) = if suspect {
+    /// Says what is believed now; `suspect` is the number of the last break
+    /// of its upstream, while another target of that is broken.
+    pub(crate) fn condition(&mut self, suspect: Option<u32>, now: Instant) -> Condition {
+        let (prior, prior_mass) = if suspect.is_some() {
             (SUSPECT, SUSPECT_MASS)
         } else {
             (PRIOR, PRIOR_MASS)
         };
-        if suspect && !self.suspect {
+        if suspect.is_some() && suspect != self.suspected {
             self.ok *= SUSPECT_KEEPS;
+            self.suspected = suspect;
         }
-        self.suspect = suspect;
         let overdue = self.overdue.count(now);
         let run = self.run_with(overdue);
         let weight = if self.in_doubt {
@@ -191,21 +218,41 @@ impl Health {
             (ok, bad)
         };
         let mass = ok + bad;
-        let probe_due = self.is_due(now);
-        let gate = match (run >= RUN, probe_due) {
-            (false, _) => Gate::Closed,
-            (true, true) => Gate::Probe,
-            (true, false) => Gate::Open(self.next_probe(now)),
+        let gate = if run < RUN {
+            Gate::Closed
+        } else if self.is_probe_due(now) {
+            Gate::Probe
+        } else {
+            Gate::Open(self.next_probe(now))
         };
         Condition {
             health: (ok + prior * prior_mass) / (mass + prior_mass),
             mass,
-            at_best: if suspect { prior } else { self.at_best() },
+            at_best: if suspect.is_some() {
+                prior
+            } else {
+                self.at_best()
+            },
             usually_in_time: self.timely,
             gate,
-            probe_due,
             in_doubt: self.in_doubt,
         }
+    }
+
+    /// Returns what is steady, since when and until when: nothing is the matter, and only time goes
+    /// by. As of the last count of what is overdue.
+    pub(crate) fn steady(&mut self, now: Instant) -> Option<(Steady, Instant, Option<Instant>)> {
+        if self.in_doubt || self.is_broken(now) {
+            return None;
+        }
+        let steady = Steady {
+            ok: self.ok,
+            bad: self.bad,
+            half_life: self.aging.half_life(),
+            at_best: self.at_best(),
+            usually_in_time: self.timely,
+        };
+        Some((steady, self.aging.last(), self.overdue.steady_until()))
     }
 
     /// Returns whether the breaker is open or half open.
@@ -402,7 +449,13 @@ impl Health {
         self.run.saturating_add(silent)
     }
 
-    fn is_due(&self, now: Instant) -> bool {
+    /// Returns whether the breaker lets nothing through, not even a probe.
+    pub(crate) fn is_open(&mut self, now: Instant) -> bool {
+        self.is_broken(now) && !self.is_probe_due(now)
+    }
+
+    /// Returns whether a probe would be welcome.
+    pub(crate) fn is_probe_due(&self, now: Instant) -> bool {
         let room = self.probes < self.window || self.lease.is_none_or(|lease| now >= lease);
         room && now >= self.paused_until()
     }

@@ -14,8 +14,6 @@ pub(super) const SAMPLES: u32 = 20;
 pub(super) const LONGEST: Duration = Duration::from_secs(3600);
 /// Fewer samples tell nothing about a tail.
 pub(super) const ENOUGH: f64 = 20.0;
-/// Of one answer, nobody knows whether it was slow or long.
-pub(super) const FRESH: f64 = 3.0;
 /// Providers jitter: a threshold tighter than this would call ordinary answers late.
 pub(super) const LEAST_SIGMA: f64 = 0.2;
 pub(super) const SIGMAS: f64 = 3.0;
@@ -52,30 +50,24 @@ impl LogLatency {
         known.then(|| duration((self.spread.mean() + USUAL).exp()))
     }
 
-    /// Returns whether what is known is recent: a few answers at least.
-    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
-        self.spread.mass() * faded(self.aging.age(now) - self.age) >= FRESH
-    }
-
-    /// Returns how many recent ones the forecast rests on.
-    pub(crate) fn recent(&self, now: Instant) -> f64 {
-        recent(self.spread.mass(), &self.aging, now)
+    /// Returns how many samples the forecast rests on, as of the last of them, and when that came.
+    pub(crate) fn rests_on(&self) -> (f64, Instant) {
+        (self.spread.mass(), self.aging.last())
     }
 
     /// Returns how long the next will take; `None` with fewer than 20 samples.
-    pub(crate) fn forecast(&self) -> Option<Forecast> {
+    pub(crate) fn forecast(&self) -> Option<Forecast<'_>> {
         (self.spread.mass() >= ENOUGH).then_some(Forecast {
             at: USUAL,
-            spread: self.spread,
+            spread: &self.spread,
         })
     }
 }
 
-/// Returns how much of `mass` is left where nothing came since: that fades by the stated half-life,
-/// however little traffic there is.
-pub(super) fn recent(mass: f64, aging: &Aging, now: Instant) -> f64 {
-    let idle = now.saturating_duration_since(aging.last());
-    mass * faded(idle.as_secs_f64() / HALF_LIFE.as_secs_f64())
+/// Returns how much of `mass` is left where nothing came for so many seconds: that fades by the
+/// stated half-life, however little traffic there is.
+pub(crate) fn remains(mass: f64, idle: f64) -> f64 {
+    mass * faded(idle / HALF_LIFE.as_secs_f64())
 }
 
 /// An age past which an attempt is late, kept as a logarithm: most are never asked for.

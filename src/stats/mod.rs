@@ -20,10 +20,10 @@ mod tests;
 
 pub(crate) use self::{
     capacity::{Capacity, Reading, Room},
-    health::{Condition, Evidence, Gate, Health, Watch},
+    health::{Condition, Evidence, Gate, Health, Steady, Watch},
     keep::{KeptHealth, KeptQuality},
-    latency::{Late, LogLatency},
-    pace::Pace,
+    latency::{Late, LogLatency, remains},
+    pace::{Lengths, Pace},
     quality::{Belief, FormAge, Quality, Recorded},
     spread::Forecast,
     tasks::TaskKey,

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 /// Resolution of the wheel, and its span: what may take longer than a minute is not watched.
 const SLOT: Duration = Duration::from_millis(250);
 const SLOTS: usize = 256;
+const SLOTS_PER_SECOND: u64 = 4;
 
 /// Counts the open attempts that are past the time at which they should have been answered: a
 /// timing wheel of counters.
@@ -14,6 +15,10 @@ pub(crate) struct Overdue {
     due: Box<[u32; SLOTS]>,
     /// All slots up to this one have been counted.
     swept: u64,
+    /// When the next slot is to be counted.
+    next: Instant,
+    /// Attempts in slots that have not been counted.
+    waiting: u32,
     overdue: u32,
 }
 
@@ -27,6 +32,8 @@ impl Overdue {
             origin: now,
             due: Box::new([0; SLOTS]),
             swept: 0,
+            next: now + SLOT,
+            waiting: 0,
             overdue: 0,
         }
     }
@@ -39,6 +46,7 @@ impl Overdue {
             return None;
         }
         *self.due_mut(slot) += 1;
+        self.waiting += 1;
         Some(DueSlot(slot))
     }
 
@@ -50,6 +58,7 @@ impl Overdue {
         } else {
             let due = self.due_mut(slot.0);
             *due = due.saturating_sub(1);
+            self.waiting = self.waiting.saturating_sub(1);
         }
     }
 
@@ -59,18 +68,39 @@ impl Overdue {
         self.overdue
     }
 
+    /// Returns until when the number overdue stays what it was counted last, if nothing begins or
+    /// ends: for ever where nothing is watched.
+    pub(crate) fn steady_until(&self) -> Option<Instant> {
+        (self.waiting > 0).then_some(self.next)
+    }
+
     fn sweep(&mut self, now: Instant) {
+        if now < self.next {
+            return;
+        }
         let until = self.slot(now);
-        let last = self.swept + SLOTS as u64;
-        for slot in self.swept + 1..=until.min(last) {
-            self.overdue += std::mem::take(self.due_mut(slot));
+        if self.waiting > 0 {
+            let last = self.swept + SLOTS as u64;
+            for slot in self.swept + 1..=until.min(last) {
+                let due = std::mem::take(self.due_mut(slot));
+                self.overdue += due;
+                self.waiting = self.waiting.saturating_sub(due);
+            }
         }
         self.swept = self.swept.max(until);
+        let seconds = Duration::from_secs((self.swept + 1) / SLOTS_PER_SECOND);
+        let rest = ((self.swept + 1) % SLOTS_PER_SECOND) as u32;
+        self.next = self.origin + seconds + SLOT * rest;
     }
 
     fn slot(&self, at: Instant) -> u64 {
-        let millis = at.saturating_duration_since(self.origin).as_millis();
-        u64::try_from(millis / SLOT.as_millis()).unwrap_or(u64::MAX / 2)
+        let since = at.saturating_duration_since(self.origin);
+        let in_second = since.subsec_nanos() / SLOT.subsec_nanos();
+        since
+            .as_secs()
+            .min(u64::MAX / 16)
+            .saturating_mul(SLOTS_PER_SECOND)
+            + u64::from(in_second)
     }
 
     fn due_mut(&mut self, slot: u64) -> &mut u32 {

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     aging::{Aging, faded},
-    latency::{ENOUGH, FRESH, HALF_LIFE, LONGEST, SAMPLES, recent},
+    latency::{ENOUGH, HALF_LIFE, LONGEST, SAMPLES},
     spread::{Forecast, Moments, Spread},
 };
 
@@ -34,11 +34,33 @@ pub(crate) struct Pace {
     residuals: Spread,
     /// The same by the time that an answer of their actual length takes.
     strictly: Moments,
-    /// Tokens of the answers, and what their requests allowed.
-    lengths: f64,
-    length: f64,
-    caps: f64,
-    capped: f64,
+    lengths: Lengths,
+}
+
+/// Tokens of the answers, and what their requests allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Lengths {
+    pub(crate) n: f64,
+    pub(crate) sum: f64,
+    /// Answers whose requests had a cap, and the share of it that they used.
+    pub(crate) caps: f64,
+    pub(crate) capped: f64,
+}
+
+impl Lengths {
+    /// Returns the tokens that an answer is expected to have.
+    pub(crate) fn expected(&self, cap: Option<u64>) -> f64 {
+        match cap {
+            // A cap is often a loose one: what counts is how much of it is used.
+            Some(cap) if self.caps > 0.0 => {
+                cap as f64 * (self.capped + LENGTH_MASS) / (self.caps + LENGTH_MASS)
+            }
+            _ => {
+                let usual = (self.sum + LENGTH_MASS * USUAL_LENGTH) / (self.n + LENGTH_MASS);
+                cap.map_or(usual, |cap| usual.min(cap as f64))
+            }
+        }
+    }
 }
 
 impl Pace {
@@ -53,10 +75,7 @@ impl Pace {
             xy: 0.0,
             residuals: Spread::new(),
             strictly: Moments::default(),
-            lengths: 0.0,
-            length: 0.0,
-            caps: 0.0,
-            capped: 0.0,
+            lengths: Lengths::default(),
         }
     }
 
@@ -88,40 +107,35 @@ impl Pace {
         self.xx += x * x;
         self.xy += x * y;
         if let Some(tokens) = tokens {
-            self.lengths += 1.0;
-            self.length += tokens as f64;
+            self.lengths.n += 1.0;
+            self.lengths.sum += tokens as f64;
             if let Some(cap) = cap.filter(|cap| *cap > 0) {
-                self.caps += 1.0;
-                self.capped += (tokens as f64 / cap as f64).min(1.0);
+                self.lengths.caps += 1.0;
+                self.lengths.capped += (tokens as f64 / cap as f64).min(1.0);
             }
         }
     }
 
     /// Returns the tokens that an answer is expected to have.
     pub(crate) fn length(&self, cap: Option<u64>) -> f64 {
-        match cap {
-            // A cap is often a loose one: what counts is how much of it is used.
-            Some(cap) if self.caps > 0.0 => {
-                cap as f64 * (self.capped + LENGTH_MASS) / (self.caps + LENGTH_MASS)
-            }
-            _ => {
-                let usual =
-                    (self.length + LENGTH_MASS * USUAL_LENGTH) / (self.lengths + LENGTH_MASS);
-                cap.map_or(usual, |cap| usual.min(cap as f64))
-            }
-        }
+        self.lengths.expected(cap)
+    }
+
+    /// Returns what is known of the lengths of answers.
+    pub(crate) fn lengths(&self) -> Lengths {
+        self.lengths
     }
 
     /// Returns how long an answer to a request that allows `cap` tokens will take; `None` with
     /// fewer than 20 samples.
-    pub(crate) fn forecast(&self, cap: Option<u64>) -> Option<Forecast> {
+    pub(crate) fn forecast(&self, cap: Option<u64>) -> Option<Forecast<'_>> {
         if self.n < ENOUGH {
             return None;
         }
         let at = self.line(self.length(cap))?.ln();
         Some(Forecast {
             at,
-            spread: self.residuals,
+            spread: &self.residuals,
         })
     }
 
@@ -135,20 +149,15 @@ impl Pace {
         self.strictly.mass() >= ENOUGH && off > self.strictly.late()
     }
 
-    /// Returns how many recent answers the forecast rests on.
-    pub(crate) fn recent(&self, now: Instant) -> f64 {
-        recent(self.n, &self.aging, now)
+    /// Returns how many answers the forecast rests on, as of the last of them, and when that came.
+    pub(crate) fn rests_on(&self) -> (f64, Instant) {
+        (self.n, self.aging.last())
     }
 
     /// Returns the typical time of a whole answer, once there is one.
     pub(crate) fn typical(&self) -> Option<Duration> {
         let mean = (self.n > 1e-3).then(|| self.y / self.n)?;
         Some(Duration::try_from_secs_f64(mean).unwrap_or(Duration::MAX))
-    }
-
-    /// Returns whether what is known is recent: a few answers at least.
-    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
-        self.n * faded(self.aging.age(now) - self.age) >= FRESH
     }
 
     /// The time of `x` tokens, in seconds.
@@ -174,10 +183,10 @@ impl Pace {
             &mut self.y,
             &mut self.xx,
             &mut self.xy,
-            &mut self.lengths,
-            &mut self.length,
-            &mut self.caps,
-            &mut self.capped,
+            &mut self.lengths.n,
+            &mut self.lengths.sum,
+            &mut self.lengths.caps,
+            &mut self.lengths.capped,
         ] {
             *sum *= weight;
         }

@@ -14,7 +14,6 @@ const HALF_LIFE: Duration = Duration::from_secs(3600);
 const SAMPLES: u32 = 200;
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// A silent drop has to show within minutes.
-
 const DRIFT_HALF_LIFE: Duration = Duration::from_secs(120);
 const DRIFT_SAMPLES: u32 = 40;
 const DRIFT_LONGEST: Duration = Duration::from_secs(3600);

@@ -14,7 +14,7 @@ const LEAST_SPREAD: f64 = 0.1;
 const OUTLYING: f64 = 0.9;
 
 /// A decayed distribution of logarithms: bins, with a log-normal where they are empty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Spread {
     bins: [f32; BINS],
     moments: Moments,
@@ -64,11 +64,11 @@ impl Moments {
 
 /// A forecast of how long an answer will take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Forecast {
+pub(crate) struct Forecast<'a> {
     /// The logarithm of the expected seconds.
     pub(super) at: f64,
     /// How far answers are off from that.
-    pub(super) spread: Spread,
+    pub(super) spread: &'a Spread,
 }
 
 impl Spread {
@@ -127,7 +127,7 @@ impl Spread {
     }
 }
 
-impl Forecast {
+impl Forecast<'_> {
     /// Returns the probability that it takes at most `limit`, 0 to 1.
     pub(crate) fn within(&self, limit: Duration) -> f64 {
         self.spread.at_most(ln(limit) - self.at)

@@ -141,7 +141,7 @@ proptest! {
                     open.push((health.begin(probe, Some(within), now), now));
                 }
             }
-            let condition = health.condition(suspect, now);
+            let condition = health.condition(suspect.then_some(1), now);
             prop_assert!((0.0..=1.0).contains(&condition.health), "{condition:?}");
             prop_assert!((0.0..=1.0).contains(&condition.at_best), "{condition:?}");
             prop_assert!((0.0..=1.0).contains(&condition.usually_in_time), "{condition:?}");
