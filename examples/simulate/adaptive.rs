@@ -100,6 +100,7 @@ impl Calls {
             tasks,
         } = self;
         let request = &world.requests[index];
+        quote(&world, &router, request.at_s);
         let body = bodies::chat(ALIAS, request.input_tokens);
         let mut message = Request::new(body);
         *message.method_mut() = http::Method::POST;
@@ -138,6 +139,17 @@ impl Calls {
                 let _forgotten = router.report(id, score);
             }
         });
+    }
+}
+
+/// Tells the router the prices of the day, where a scenario changes them: they are published.
+fn quote(world: &World, router: &OutcomeRouter, now_s: f64) {
+    for model in &world.setting.models {
+        if model.script.has_prices() {
+            let factor = model.script.at(now_s).price;
+            let price = Price::per_million(model.usd_input * factor, model.usd_output * factor);
+            let _known = router.set_price(ALIAS, &model.name, price);
+        }
     }
 }
 

@@ -101,6 +101,11 @@ impl Script {
         }
     }
 
+    /// Returns whether prices change.
+    pub(crate) fn has_prices(&self) -> bool {
+        self.events.iter().any(|event| event.kind == Kind::Price)
+    }
+
     pub(crate) fn limit(&self, now_s: f64) -> f64 {
         if self.bends.is_empty() {
             return 1.0;

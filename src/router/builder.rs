@@ -11,7 +11,7 @@ use std::{
 use http::HeaderName;
 
 use super::{
-    Around, Inner, OutcomeRouter,
+    Around, Inner, OutcomeRouter, Tariff,
     beliefs::Beliefs,
     clock::{Clock, SystemClock},
     counters::Counters,
@@ -23,7 +23,7 @@ use super::{
     posted::{Number, Posted},
     sessions::Sessions,
     stripes::{Handles, Padded},
-    target::{Credential, Pool, Target},
+    target::{Credential, Pool, Price, Target},
 };
 use crate::{
     checks::{Check, Checks},
@@ -347,7 +347,7 @@ impl Assembly {
             slot,
             credential,
             provider,
-            price: target.price,
+            price: Tariff::new(target.price),
             objective: target.objective,
             preference: target.preference,
             weight: target.weight,
@@ -423,10 +423,7 @@ fn check_settings(what: &str, pool: &Pool) -> Result<(), BuildError> {
                 "a number from 0 to 1",
             );
         }
-        if !target
-            .price
-            .is_none_or(|price| at_least_0(price.input) && at_least_0(price.output))
-        {
+        if !target.price.is_none_or(Price::is_sound) {
             return refuse(format!("{what}: the price"), "two numbers of at least 0");
         }
         if !target.preference.is_none_or(at_least_0) {

@@ -257,9 +257,10 @@ impl<'a> Evaluation<'a> {
             validity: belief.validity,
             in_time: found.in_time,
             latency: found.latency,
-            cost: target.price.map_or(0.0, |price| {
-                price.of(request.prompt_tokens as f64, found.length)
-            }),
+            cost: target
+                .price
+                .get()
+                .of(request.prompt_tokens as f64, found.length),
             preference: target.preference.or(self
                 .pool
                 .preference
@@ -437,7 +438,7 @@ impl<'a> Evaluation<'a> {
             return;
         };
         let entry = self.inner.targets.get(target as usize);
-        let price = entry.and_then(|entry| entry.price).unwrap_or_default();
+        let price = entry.map(|entry| entry.price.get()).unwrap_or_default();
         let cached = CACHED * price.of(self.request.prompt_tokens as f64, 0.0);
         standing.bonus = if self.request.tool_loop {
             f64::INFINITY

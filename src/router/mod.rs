@@ -164,7 +164,7 @@ struct TargetEntry {
     credential: Option<usize>,
     /// Which upstream it belongs to: targets of one share suspicion.
     provider: usize,
-    price: Option<Price>,
+    price: Tariff,
     objective: Option<Duration>,
     preference: Option<f64>,
     weight: f64,
@@ -283,11 +283,7 @@ impl OutcomeRouter {
     /// there is a target of this name in a pool of this name.
     #[must_use = "it is false where there is no such target"]
     pub fn set_drained(&self, pool: &str, target: &str, drained: bool) -> bool {
-        let pool = self.inner.pools.iter().find(|entry| *entry.name == *pool);
-        let entry = pool.and_then(|pool| {
-            let targets = self.inner.targets.get(pool.targets.clone())?;
-            targets.iter().find(|entry| *entry.name == *target)
-        });
+        let entry = self.inner.named(pool, target);
         if let Some(entry) = entry {
             entry.drained.store(drained, Ordering::Relaxed);
         }
@@ -328,6 +324,17 @@ impl OutcomeRouter {
     /// As [`report_form_at`](Self::report_form_at).
     pub fn report_form(&self, id: OutcomeId, valid: bool) -> Result<(), ReportError> {
         self.report_form_at(id, valid, self.now())
+    }
+
+    /// Sets what a target costs from now on. Returns whether there is a target of this name in a pool
+    /// of this name, and the price is one: two numbers of at least 0.
+    #[must_use = "it is false where there is no such target"]
+    pub fn set_price(&self, pool: &str, target: &str, price: Price) -> bool {
+        let entry = self.inner.named(pool, target).filter(|_| price.is_sound());
+        if let Some(entry) = entry {
+            entry.price.set(price);
+        }
+        entry.is_some()
     }
 
     /// Returns the mode of a pool, or `None` where there is no pool of this name.
@@ -615,6 +622,32 @@ fn mode_to_u8(mode: Mode) -> u8 {
     }
 }
 
+/// A price that can be changed while decisions read it.
+#[derive(Debug)]
+struct Tariff {
+    input: Number,
+    output: Number,
+}
+
+impl Tariff {
+    fn new(price: Option<Price>) -> Self {
+        let Price { input, output } = price.unwrap_or_default();
+        Self {
+            input: Number::new(input),
+            output: Number::new(output),
+        }
+    }
+
+    fn set(&self, price: Price) {
+        self.input.set(price.input);
+        self.output.set(price.output);
+    }
+
+    fn get(&self) -> Price {
+        Price::per_million(self.input.get(), self.output.get())
+    }
+}
+
 impl TargetEntry {
     fn is_drained(&self) -> bool {
         self.drained.load(Ordering::Relaxed)
@@ -663,6 +696,13 @@ impl Inner {
                 age
             }
         })
+    }
+
+    /// Returns the target of a name in the pool of a name.
+    fn named(&self, pool: &str, target: &str) -> Option<&TargetEntry> {
+        let pool = self.pools.iter().find(|entry| *entry.name == *pool)?;
+        let targets = self.targets.get(pool.targets.clone())?;
+        targets.iter().find(|entry| *entry.name == *target)
     }
 
     /// Returns the pool of a target, and its place in it.

@@ -42,6 +42,11 @@ impl Price {
         Self { input, output }
     }
 
+    pub(crate) fn is_sound(self) -> bool {
+        let sound = |price: f64| price.is_finite() && price >= 0.0;
+        sound(self.input) && sound(self.output)
+    }
+
     /// Returns the cost of so many tokens, in dollars.
     pub(crate) fn of(self, input: f64, output: f64) -> f64 {
         (self.input * input + self.output * output) / 1e6
