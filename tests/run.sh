@@ -63,6 +63,8 @@ tests/sdk/run.sh
 if [ -n "$full" ]; then
     step "a million calls with faults"
     SOAK_CALLS=1000000 cargo test --locked --release --test soak -- --nocapture
+    step "how good the decisions are, against the reference"
+    cargo run --locked --release -q --example simulate -- --compare benches/quality/reference.tsv
     step "property tests, twenty times the cases"
     PROPTEST_CASES=5000 cargo test --locked --all-features --lib --tests
     if cargo +nightly --version >/dev/null 2>&1; then

@@ -119,8 +119,8 @@ impl World {
         buckets.wait_s(tokens)
     }
 
-    /// Plays one call. A provider that counts `max_tokens` against its limit charges the output
-    /// tokens when the call begins, as this one does.
+    /// Plays one call. The output tokens are charged when the call begins, as providers do that count
+    /// what a request may need against its limit.
     pub(crate) fn call(&self, index: usize, attempt: usize, model: usize) -> Reply {
         let now_s = self.now_s();
         let request = &self.requests[index];
