@@ -12,7 +12,7 @@ use super::{
     decision::{Obstacle, Reason},
     error::UnavailableKind,
     group::{Group, tokens},
-    posted::nanos,
+    posted::{FRESH, nanos},
     ticket::Plan,
 };
 use crate::{
@@ -24,8 +24,6 @@ use crate::{
 const WORTH_A_PROBE: f64 = 0.9;
 /// Answers in time that every target is credited with: they tell where nothing recent does.
 const FORGIVEN: f64 = 2.0;
-/// Of one recent answer, nobody knows whether it was slow or long.
-const FRESH: f64 = 3.0;
 /// The share of requests that may go to a target which was idle for long, and for how many
 /// nanoseconds.
 const CANARIES: f64 = 0.005;
@@ -69,7 +67,6 @@ pub(super) struct Standing {
     free_in: Duration,
     /// It is taken at its best: what is held against it is old, and the attempt will tell.
     pub(super) probe: bool,
-    pub(super) belief: Belief,
     /// Nanoseconds since it was picked.
     idle: u64,
     /// What is known of its latency still holds.
@@ -85,8 +82,8 @@ struct Found {
     health: f64,
     health_mass: f64,
     in_time: f64,
-    /// How many recent answers its latency rests on.
-    recent: f64,
+    /// Whether its latency rests on recent answers.
+    is_fresh: bool,
     probe: bool,
     /// Tokens that the answer is expected to have.
     length: f64,
@@ -284,9 +281,8 @@ impl<'a> Evaluation<'a> {
             obstacle,
             free_in,
             probe: found.probe,
-            belief: *belief,
             idle: found.idle,
-            is_fresh: found.recent >= FRESH && !found.probe,
+            is_fresh: found.is_fresh && !found.probe,
             bonus: 0.0,
         });
     }
@@ -315,8 +311,12 @@ impl<'a> Evaluation<'a> {
             gate: Gate::Closed,
             health: condition.health,
             health_mass: condition.mass,
-            in_time: forgiven(seen.in_time, seen.recent, objective),
-            recent: seen.recent,
+            in_time: if seen.in_time < 1.0 {
+                forgiven(seen.in_time, seen.recent(), objective)
+            } else {
+                seen.in_time
+            },
+            is_fresh: seen.is_fresh,
             probe: false,
             length: seen.lengths.expected(cap),
             latency: seen.typical,
@@ -365,7 +365,7 @@ impl<'a> Evaluation<'a> {
             health,
             health_mass: condition.mass,
             in_time,
-            recent,
+            is_fresh: recent >= FRESH,
             probe,
             length: member.pace.length(cap),
             latency: member.typical(request.stream),

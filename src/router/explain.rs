@@ -124,7 +124,8 @@ impl Evaluation<'_> {
             .iter()
             .position(|one| one.target.0 as usize == target)?;
         let (standing, candidate) = (self.standings.get(at)?, self.candidates.get(at)?);
-        let belief = standing.belief;
+        let quality = self.pool.beliefs.quality();
+        let belief = quality.read(self.task, self.now).belief(candidate.rank);
         let terms = Terms {
             quality: belief.quality,
             quality_sd: belief.sd,

@@ -89,6 +89,7 @@ use crate::{
 
 /// How long routing waits for a target to become free, unless the caller says otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const FEW_NAMES: usize = 16;
 /// Picks that may lose the race for the last room before the answer is that there is none.
 const RACES: u32 = 8;
 
@@ -769,6 +770,11 @@ impl Inner {
     }
 
     fn name(&self, model: &str) -> Result<&Name, Unavailable> {
+        // A few names are compared sooner than one is hashed.
+        if self.names.len() <= FEW_NAMES {
+            let name = self.names.iter().find(|name| *name.text == *model);
+            return name.ok_or(UnavailableKind::UnknownModel.into());
+        }
         self.by_name
             .get(model)
             .and_then(|index| self.names.get(*index as usize))

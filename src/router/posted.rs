@@ -13,8 +13,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::group::Member;
-use crate::stats::{Lengths, Steady, remains};
+use crate::stats::{Lengths, Steady, lasts, remains};
 
+/// Of one recent answer, nobody knows whether it was slow or long.
+pub(super) const FRESH: f64 = 3.0;
 /// No latency is known.
 const NONE: u64 = u64::MAX;
 
@@ -45,6 +47,8 @@ struct Answer {
     /// The answers that rests on, as of the last of them, and when that came.
     mass: Number,
     last: AtomicU64,
+    /// Until when a few of them are recent.
+    fresh_until: AtomicU64,
     typical: AtomicU64,
 }
 
@@ -56,13 +60,23 @@ pub(super) struct Seen {
     pub(super) since: f64,
     /// The chance that an answer comes within the objective, where there is one.
     pub(super) in_time: f64,
-    /// How many recent answers that rests on.
-    pub(super) recent: f64,
+    /// How many answers that rests on, as of the last of them, and the nanoseconds since.
+    mass: f64,
+    rested: u64,
+    /// Whether a few of them are recent.
+    pub(super) is_fresh: bool,
     pub(super) typical: Option<Duration>,
     pub(super) lengths: Lengths,
     pub(super) in_flight: u32,
     /// Nanoseconds since the last pick.
     pub(super) idle: u64,
+}
+
+impl Seen {
+    /// Returns how many recent answers its times rest on.
+    pub(super) fn recent(&self) -> f64 {
+        remains(self.mass, self.rested as f64 / 1e9)
+    }
 }
 
 impl Posted {
@@ -72,6 +86,7 @@ impl Posted {
             in_time: number(),
             mass: number(),
             last: AtomicU64::new(0),
+            fresh_until: AtomicU64::new(0),
             typical: AtomicU64::new(NONE),
         };
         Self {
@@ -113,7 +128,9 @@ impl Posted {
             },
             since: ago(&self.since) as f64 / 1e9,
             in_time: answer.in_time.get(),
-            recent: remains(answer.mass.get(), ago(&answer.last) as f64 / 1e9),
+            mass: answer.mass.get(),
+            rested: ago(&answer.last),
+            is_fresh: now < answer.fresh_until.load(Ordering::Relaxed),
             typical: (typical != NONE).then(|| Duration::from_nanos(typical)),
             lengths: Lengths {
                 n: n.get(),
@@ -165,7 +182,9 @@ impl Posted {
             answer.in_time.set(in_time);
             let (mass, last) = member.rests_on(stream);
             answer.mass.set(mass);
-            put(&answer.last, nanos(epoch, last));
+            let last = nanos(epoch, last);
+            put(&answer.last, last);
+            put(&answer.fresh_until, last.saturating_add(fresh_for(mass)));
             let typical = member.typical(stream).map_or(NONE, |typical| {
                 u64::try_from(typical.as_nanos()).unwrap_or(NONE - 1)
             });
@@ -204,6 +223,11 @@ fn put(to: &AtomicU64, value: u64) {
     if to.load(Ordering::Relaxed) != value {
         to.store(value, Ordering::Relaxed);
     }
+}
+
+/// Returns for how many nanoseconds a few of so many answers are recent.
+fn fresh_for(mass: f64) -> u64 {
+    (lasts(mass, FRESH) * 1e9) as u64
 }
 
 /// Returns the nanoseconds from one time to another.

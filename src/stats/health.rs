@@ -145,8 +145,13 @@ pub(crate) struct Steady {
 impl Steady {
     /// Says what is believed so many seconds after the last evidence.
     pub(crate) fn condition(&self, since: f64) -> Condition {
-        let weight = faded(since / self.half_life);
-        let (ok, mass) = (self.ok * weight, (self.ok + self.bad) * weight);
+        let mass = self.ok + self.bad;
+        let weight = if mass == 0.0 {
+            1.0
+        } else {
+            faded(since / self.half_life)
+        };
+        let (ok, mass) = (self.ok * weight, mass * weight);
         Condition {
             health: (ok + PRIOR * PRIOR_MASS) / (mass + PRIOR_MASS),
             mass,

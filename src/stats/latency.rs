@@ -70,6 +70,11 @@ pub(crate) fn remains(mass: f64, idle: f64) -> f64 {
     mass * faded(idle / HALF_LIFE.as_secs_f64())
 }
 
+/// Returns for how many seconds at least `least` of `mass` remains.
+pub(crate) fn lasts(mass: f64, least: f64) -> f64 {
+    (mass / least).log2().max(0.0) * HALF_LIFE.as_secs_f64()
+}
+
 /// An age past which an attempt is late, kept as a logarithm: most are never asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Late {

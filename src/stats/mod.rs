@@ -22,7 +22,7 @@ pub(crate) use self::{
     capacity::{Capacity, Reading, Room},
     health::{Condition, Evidence, Gate, Health, Steady, Watch},
     keep::{KeptHealth, KeptQuality},
-    latency::{Late, LogLatency, remains},
+    latency::{Late, LogLatency, lasts, remains},
     pace::{Lengths, Pace},
     quality::{Belief, FormAge, Quality, Recorded},
     spread::Forecast,
