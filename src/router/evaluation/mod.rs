@@ -1,6 +1,8 @@
+mod choice;
+mod found;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     time::Duration,
 };
 
@@ -8,16 +10,12 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Inner, Name, NobodyFree, PickRequest, PoolEntry, TargetEntry, TargetId, Unavailable,
-    decision::{Obstacle, Reason},
-    error::UnavailableKind,
-    group::{Group, tokens},
-    posted::{FRESH, nanos},
-    ticket::Plan,
+    Inner, Name, PickRequest, PoolEntry, TargetEntry, TargetId, Unavailable, decision::Obstacle,
+    error::UnavailableKind, posted::nanos,
 };
 use crate::{
     policy::{Candidate, Rng, View},
-    stats::{Belief, Forecast, Gate, Room, TaskKey, remains},
+    stats::{Belief, Gate, Room, TaskKey},
 };
 
 /// A chance to be healthy and in time below this is worth a probe, when one is due.
@@ -72,25 +70,6 @@ pub(super) struct Standing {
     /// What is known of its latency still holds.
     is_fresh: bool,
     bonus: f64,
-}
-
-/// What is found of a target, posted or under its group's lock.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    room: Room,
-    gate: Gate,
-    health: f64,
-    health_mass: f64,
-    in_time: f64,
-    /// Whether its latency rests on recent answers.
-    is_fresh: bool,
-    probe: bool,
-    /// Tokens that the answer is expected to have.
-    length: f64,
-    latency: Option<Duration>,
-    in_flight: u32,
-    /// Nanoseconds since it was picked.
-    idle: u64,
 }
 
 /// Lower tiers are picked first, whatever the scores.
@@ -287,93 +266,6 @@ impl<'a> Evaluation<'a> {
         });
     }
 
-    /// Reads what is posted of a target, where that is all that there is to know.
-    fn posted(&self, target: &TargetEntry, tried: bool, at: u64) -> Option<Found> {
-        let (inner, request) = (self.inner, self.request);
-        let cap = request.max_output_tokens;
-        let objective = inner.objective(target);
-        let usual = request.elapsed.is_zero() && (request.stream || cap.is_none());
-        if !(objective.is_none() || usual) || inner.broken_around(target).0 > 0 {
-            return None;
-        }
-        let seen = target.posted.read(request.stream, at)?;
-        let room = inner.rooms.get(target.group)?.get();
-        if tokens(request, &seen.lengths) >= room {
-            return None;
-        }
-        let condition = seen.health.condition(seen.since);
-        let at_best = condition.at_best * condition.usually_in_time;
-        if condition.health * seen.in_time < WORTH_A_PROBE * at_best && !tried {
-            return None;
-        }
-        Some(Found {
-            room: Room::Free,
-            gate: Gate::Closed,
-            health: condition.health,
-            health_mass: condition.mass,
-            in_time: if seen.in_time < 1.0 {
-                forgiven(seen.in_time, seen.recent(), objective)
-            } else {
-                seen.in_time
-            },
-            is_fresh: seen.is_fresh,
-            probe: false,
-            length: seen.lengths.expected(cap),
-            latency: seen.typical,
-            in_flight: seen.in_flight,
-            idle: seen.idle,
-        })
-    }
-
-    /// Looks at a target under the lock of its group, and posts what it finds.
-    fn locked(&self, target: &TargetEntry, tried: bool) -> Option<Found> {
-        let (inner, request, now) = (self.inner, self.request, self.now);
-        let mut group = inner.group(target.group);
-        // A target may break by silence alone, with nothing that settles.
-        inner.note_broken(target, &mut group, now);
-        let broken = inner.broken_around(target);
-        let room = group.room(target.slot, request, now)?;
-        inner.post(target, &mut group, now);
-        let member = group.members.get_mut(target.slot)?;
-        let condition = member.condition(broken, now);
-        let cap = request.max_output_tokens;
-        let objective = inner.objective(target);
-        let in_time = objective.map_or(1.0, |objective| {
-            let left = objective.saturating_sub(request.elapsed);
-            member.in_time(request.stream, cap, left)
-        });
-        let (mass, last) = member.rests_on(request.stream);
-        let recent = remains(mass, now.saturating_duration_since(last).as_secs_f64());
-        // What is slower than usual is found out by a probe, and what is slow as a rule by
-        // forgetting: in a while it may be worth it all the same.
-        let in_time = if in_time < WORTH_A_PROBE * condition.usually_in_time {
-            in_time
-        } else {
-            forgiven(in_time, recent, objective)
-        };
-        let at_best = condition.at_best * condition.usually_in_time;
-        let doubtful = condition.in_doubt || condition.health * in_time < WORTH_A_PROBE * at_best;
-        let probe = doubtful && !tried && member.health.is_probe_due(now);
-        let (health, in_time) = if probe {
-            (condition.at_best, condition.usually_in_time)
-        } else {
-            (condition.health, in_time)
-        };
-        Some(Found {
-            room,
-            gate: condition.gate,
-            health,
-            health_mass: condition.mass,
-            in_time,
-            is_fresh: recent >= FRESH,
-            probe,
-            length: member.pace.length(cap),
-            latency: member.typical(request.stream),
-            in_flight: member.in_flight,
-            idle: nanos(member.picked, now),
-        })
-    }
-
     /// Says whether a target may serve now, and if not, why and until when.
     fn tier(
         &self,
@@ -481,208 +373,8 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Returns the best candidate that is free, and why it is that one.
-    pub(super) fn choose(&self) -> Result<(usize, Reason), Unavailable> {
-        let best = self
-            .best(&self.scores)
-            .ok_or(UnavailableKind::NoCandidate)?;
-        let walled = self
-            .standings
-            .get(best)
-            .is_none_or(|standing| standing.tier == WALLED);
-        if !walled {
-            return Ok(match self.canary(best) {
-                Some(canary) => (canary, Reason::Canary),
-                None => (best, self.reason(best)),
-            });
-        }
-        let least_bad = self
-            .least_bad()
-            .filter(|_| self.pool.nobody_free == NobodyFree::LeastBad);
-        match least_bad {
-            Some(index) => Ok((index, Reason::LeastBad)),
-            None => Err(Unavailable {
-                kind: UnavailableKind::NobodyFree,
-                retry_in: self.earliest(),
-            }),
-        }
-    }
-
-    /// What an attempt on a candidate is begun with, where it still fits now that its group is
-    /// locked.
-    pub(super) fn plan(&self, index: usize, group: &mut Group, now: Instant) -> Option<Plan> {
-        let standing = self.standings.get(index)?;
-        let target = self.inner.targets.get(standing.target.0 as usize)?;
-        if !self.still_fits(standing, target, group, now) {
-            return None;
-        }
-        let member = group.members.get(target.slot)?;
-        let request = self.request;
-        let forecast = member.forecast(request.stream, request.max_output_tokens);
-        Some(Plan {
-            task: self.task,
-            probe: standing.probe,
-            late: forecast.as_ref().map(Forecast::late),
-            outlying: forecast.as_ref().map(Forecast::outlying),
-            objective: self.inner.objective(target),
-        })
-    }
-
-    pub(super) fn next(&self) -> Next {
-        let tier = self
-            .best(&self.scores)
-            .and_then(|best| self.standings.get(best))
-            .map(|best| best.tier);
-        match tier {
-            Some(FREE | RETURNING | BROKEN) => Next::Other,
-            Some(TRIED | RETURNING_TRIED | BROKEN_TRIED) => Next::Same,
-            _ => {
-                let times = self.standings.iter().zip(&self.candidates);
-                let (wait, tried) = times
-                    .map(|(standing, candidate)| (standing.free_in, candidate.tried))
-                    .min()
-                    .unwrap_or_default();
-                Next::Nobody { wait, tried }
-            }
-        }
-    }
-
-    /// Returns whether the best candidate is free of anything that stands against it.
-    pub(super) fn has_free(&self) -> bool {
-        let best = self.best(&self.scores);
-        best.and_then(|best| self.standings.get(best))
-            .is_some_and(|best| best.tier == FREE)
-    }
-
-    /// Returns whether the next target would be one that was not tried and is not believed to
-    /// answer worse than `failed` does.
-    pub(super) fn has_better_than(&self, failed: TargetId) -> bool {
-        let worth = |at: usize| {
-            let candidate = self.candidates.get(at)?;
-            Some(candidate.quality * candidate.validity)
-        };
-        let failed = self.standings.iter().position(|one| one.target == failed);
-        let failed = failed.and_then(worth).unwrap_or(0.0);
-        let best = self.best(&self.scores);
-        let free = best
-            .and_then(|best| self.standings.get(best))
-            .is_some_and(|best| best.tier < TRIED);
-        free && best
-            .and_then(worth)
-            .is_some_and(|best| best >= failed - NO_WORSE)
-    }
-
     pub(super) fn target(&self, index: usize) -> Option<TargetId> {
         self.standings.get(index).map(|standing| standing.target)
-    }
-
-    /// Looks again: somebody else may have taken the last room, or the place of the probe.
-    fn still_fits(
-        &self,
-        standing: &Standing,
-        target: &TargetEntry,
-        group: &mut Group,
-        now: Instant,
-    ) -> bool {
-        let member = group.members.get_mut(target.slot);
-        if let Some(member) = member.filter(|_| !self.sole) {
-            let broken = standing.tier < BROKEN && member.health.is_open(now);
-            if broken || (standing.probe && !member.health.is_probe_due(now)) {
-                return false;
-            }
-        }
-        match group.room(target.slot, self.request, now) {
-            None | Some(Room::Told(_)) => false,
-            Some(Room::Expected(_)) => self.sole || standing.tier == WALLED,
-            Some(_) => true,
-        }
-    }
-
-    pub(super) fn best(&self, scores: &[f64]) -> Option<usize> {
-        let mut best: Option<(usize, u8, f64)> = None;
-        for (index, (standing, score)) in self.standings.iter().zip(scores).enumerate() {
-            let score = if score.is_nan() {
-                f64::NEG_INFINITY
-            } else {
-                *score
-            };
-            let better = best.is_none_or(|(_, tier, top)| {
-                standing.tier < tier || (standing.tier == tier && score > top)
-            });
-            if better {
-                best = Some((index, standing.tier, score));
-            }
-        }
-        best.map(|(index, ..)| index)
-    }
-
-    /// The free target that was idle longest, for the few requests that keep what is known of such
-    /// targets from growing old.
-    fn canary(&self, best: usize) -> Option<usize> {
-        let request = self.request;
-        let barred = request.risk_averse
-            || request.session_key.is_some()
-            || request.session.is_some()
-            || request.tool_loop
-            || request.attempts > 0
-            || self.sole
-            || self.feedback < SCORED
-            || !self.pool.policy.explores();
-        if barred || Rng::new(!self.inner.seed ^ CHANCE, self.number).next_f64() >= CANARIES {
-            return None;
-        }
-        let idle = self.standings.iter().enumerate().filter(|(index, one)| {
-            *index != best && one.tier == FREE && !one.probe && one.idle > IDLE
-        });
-        idle.max_by_key(|(_, standing)| standing.idle)
-            .map(|(index, _)| index)
-    }
-
-    /// The one that is free first by our own estimate; never one that the provider told us to
-    /// leave alone.
-    fn least_bad(&self) -> Option<usize> {
-        let expected =
-            self.standings.iter().enumerate().filter(|(_, standing)| {
-                !matches!(standing.obstacle, Some(Obstacle::RateLimited(_)))
-            });
-        expected
-            .min_by_key(|(_, standing)| standing.free_in)
-            .map(|(index, _)| index)
-    }
-
-    fn earliest(&self) -> Option<Duration> {
-        self.standings.iter().map(|standing| standing.free_in).min()
-    }
-
-    fn reason(&self, chosen: usize) -> Reason {
-        let first = self.inner.reachable(self.name, self.pool).next();
-        let Some((index, preferred)) = first else {
-            return Reason::Preferred;
-        };
-        if self.target(chosen).is_some_and(|id| id.0 as usize == index) {
-            return Reason::Preferred;
-        }
-        let because = self
-            .inner
-            .excluded(preferred, self.name, self.request)
-            .or_else(|| {
-                self.standings
-                    .first()
-                    .and_then(|standing| standing.obstacle.clone())
-            })
-            .unwrap_or(Obstacle::Score);
-        Reason::Instead {
-            of: Arc::clone(&preferred.name),
-            because,
-        }
-    }
-}
-
-/// The chance of an answer within the objective, given the answers that it rests on.
-fn forgiven(in_time: f64, recent: f64, objective: Option<Duration>) -> f64 {
-    match objective {
-        Some(_) => (in_time * recent + FORGIVEN) / (recent + FORGIVEN),
-        None => 1.0,
     }
 }
 
