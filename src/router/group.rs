@@ -63,7 +63,7 @@ impl Group {
 pub(super) fn tokens(request: &PickRequest<'_>, lengths: &Lengths) -> f64 {
     let answer = match request.max_output_tokens {
         Some(cap) => cap.min(MOST_RESERVED) as f64,
-        None => lengths.expected(None),
+        None => lengths.expected(None).min(MOST_RESERVED as f64),
     };
     request.prompt_tokens.min(MOST_PROMPT) as f64 + answer
 }

@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -28,7 +29,7 @@ const VERSION: u32 = 1;
 /// # let _ = next;
 /// # Ok::<(), tower_outcome::BuildError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Learned {
     version: u32,
@@ -54,6 +55,16 @@ struct LearnedTarget {
     health: KeptHealth,
     /// Seconds that the provider asked us to stay away for.
     wait_s: Option<f64>,
+}
+
+impl fmt::Debug for Learned {
+    /// Leaves out the key of the hashes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Learned")
+            .field("kept_at", &self.kept_at)
+            .field("pools", &self.pools)
+            .finish_non_exhaustive()
+    }
 }
 
 impl OutcomeRouter {

@@ -189,7 +189,8 @@ impl OutcomeRouter {
         Builder::new()
     }
 
-    /// Says what a pick would do now, and why. Changes nothing.
+    /// Says what a pick would do now, and why. Opens no attempt. `now` must not be ahead of the time
+    /// that attempts are settled by: open ones would count as overdue.
     ///
     /// # Errors
     ///

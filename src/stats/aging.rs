@@ -78,6 +78,13 @@ impl Aging {
         self.at = self.at.max(now);
         if sampled {
             if self.seen > 0.0 {
+                // One night without traffic does not make little traffic of it.
+                let usual = if self.seen < 3.0 {
+                    f64::INFINITY
+                } else {
+                    (10.0 * self.gap).max(self.stated)
+                };
+                let dt = dt.min(usual);
                 self.gap += (dt - self.gap) / self.seen.min(self.samples);
             }
             self.seen = (self.seen + 1.0).min(self.samples);

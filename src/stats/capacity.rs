@@ -126,6 +126,10 @@ impl Capacity {
     /// Returns up to how many tokens a request has room for, from `now` until something is booked or
     /// read; `None` where there is more to be said than that.
     pub(crate) fn free_below(&self, now: Instant) -> Option<f64> {
+        let held = |until: Option<Instant>| until.is_some_and(|until| now < until);
+        if held(self.told) || held(self.cautious) {
+            return None;
+        }
         if self.phase != Phase::Open || self.pacing.is_capped() {
             return None;
         }
@@ -361,7 +365,8 @@ impl Bucket {
     fn take(&mut self, amount: f64, now: Instant) {
         self.spent += amount;
         if let Some(level) = self.level(now) {
-            self.left = Some(level - amount);
+            // A single request does not owe more than the whole limit.
+            self.left = Some((level - amount).max(-self.limit));
             self.at = self.at.max(now);
         }
     }

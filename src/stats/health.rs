@@ -222,6 +222,9 @@ impl Health {
         } else {
             (ok, bad)
         };
+        // Two that are broken must not keep each other from ever being probed.
+        let spared = now >= self.last + Duration::from_secs_f64(LONGEST_PAUSE)
+            || (self.good && self.in_doubt);
         let mass = ok + bad;
         let gate = if run < RUN {
             Gate::Closed
@@ -233,7 +236,7 @@ impl Health {
         Condition {
             health: (ok + prior * prior_mass) / (mass + prior_mass),
             mass,
-            at_best: if suspect.is_some() {
+            at_best: if suspect.is_some() && !spared {
                 prior
             } else {
                 self.at_best()
@@ -335,7 +338,14 @@ impl Health {
             }
             Evidence::Slow => {
                 self.ok += 1.0;
-                self.disappoint(watch.probe);
+                // It answers, after all.
+                self.overdue_before = self.overdue.count(now);
+                let ends = !before && self.run > 0;
+                if !before {
+                    self.run = 0;
+                    self.opened = None;
+                }
+                self.disappoint(watch.probe && !ends);
             }
             Evidence::Bad => {
                 self.bad += 1.0;
@@ -426,7 +436,7 @@ impl Health {
         let opened = self.opened.is_some_and(|opened| started < opened);
         let failing = self.failing.is_some_and(|failing| started < failing);
         let most = BEGUN_PER_FAILURE.saturating_mul(self.run.saturating_add(RUN));
-        opened || (failing && self.begun_since <= most)
+        (opened || failing) && self.begun_since <= most
     }
 
     fn disappoint(&mut self, probe: bool) {

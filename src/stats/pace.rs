@@ -12,6 +12,8 @@ use super::{
 const SPREAD: f64 = 0.05;
 /// What nobody has seen an answer of: the length of a usual one.
 const USUAL_LENGTH: f64 = 256.0;
+/// No answer is longer than this.
+const MOST_TOKENS: u64 = 1_000_000;
 /// Answers it takes to believe in their usual length.
 const LENGTH_MASS: f64 = 3.0;
 
@@ -87,6 +89,8 @@ impl Pace {
         time: Duration,
         now: Instant,
     ) {
+        // A provider may say anything.
+        let tokens = tokens.map(|tokens| tokens.min(MOST_TOKENS));
         let x = tokens.map_or_else(|| self.length(cap), |tokens| tokens as f64);
         let y = time.as_secs_f64();
         // Against what could be known when it began.

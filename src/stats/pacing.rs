@@ -19,6 +19,8 @@ const FUTILE_RATE: f64 = 0.6;
 const FUTILE_SHARE: f64 = 0.5;
 const RANDOM_SHARE: f64 = 0.15;
 const FUTILE: Duration = Duration::from_secs(300);
+/// Nor does a single request owe more than what these many seconds allow.
+const MOST_OWED: f64 = 60.0;
 /// A limit that is this many times the own rate limits nothing.
 const MOOT: f64 = 4.0;
 const MOOT_REQUESTS: f64 = 5.0;
@@ -99,7 +101,7 @@ impl Pacing {
         if let Some(cap) = &mut self.cap {
             let (requests, left) = cap.level(now);
             cap.requests_left = requests - 1.0;
-            cap.tokens_left = left - tokens;
+            cap.tokens_left = (left - tokens).max(-MOST_OWED * cap.tokens);
             cap.at = cap.at.max(now);
             let moot =
                 cap.requests * cap.growth(now) > MOOT * self.requests / WINDOW + MOOT_REQUESTS;
