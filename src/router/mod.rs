@@ -288,6 +288,8 @@ impl OutcomeRouter {
         let entry = self.inner.named(pool, target);
         if let Some(entry) = entry {
             entry.drained.store(drained, Ordering::Relaxed);
+            let mut group = self.inner.group(entry.group);
+            self.inner.note_broken(entry, &mut group, self.now());
         }
         entry.is_some()
     }
@@ -728,7 +730,8 @@ impl Inner {
         let Some(member) = group.members.get_mut(target.slot) else {
             return;
         };
-        let broken = member.health.is_broken(now);
+        // One that was taken out is probed by nobody: it must not keep its siblings suspected.
+        let broken = member.health.is_broken(now) && !target.is_drained();
         if broken != std::mem::replace(&mut member.broken, broken)
             && let Some(around) = self.upstreams.get(target.provider)
         {
