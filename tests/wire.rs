@@ -30,7 +30,11 @@ use tower_outcome::{
         BodySeen, Classify, DefaultClassifier, LimitWindow, Limits, Scope, Seen, StreamSummary,
         Usage,
     },
-    dialect::{self, Dialect, Site, json, sse},
+    dialect::{
+        self, Dialect, Place,
+        json::{self, Edit},
+        sse,
+    },
 };
 
 use vector::{Bad, Vector};
@@ -187,24 +191,33 @@ fn request(vector: &Vector) -> Result<Option<Value>, Bad> {
     // In pieces, as bodies come.
     let chunks: Vec<Bytes> = body.chunks(7).map(Bytes::copy_from_slice).collect();
     let located = dialect.locate(endpoint, target, content_type, &chunks).ok();
-    let location = located.as_ref().map(|located| match located.site {
-        Site::Path(_) => "path",
-        _ => "body",
+    let location = located.as_ref().map(|located| {
+        let is = |place| located.sites.iter().any(|site| site.place == place);
+        if located.sites.iter().any(|site| site.place.is_path()) {
+            "path"
+        } else if is(Place::Form) {
+            "multipart"
+        } else {
+            "body"
+        }
     });
-    let rewritten = located.as_ref().map(|located| match &located.site {
-        Site::Json(spans) => {
-            let name = json::escape(rewrite_to.as_str().unwrap_or_default());
-            let spliced = json::splice(&chunks, spans, &name);
-            let bytes: Vec<u8> = spliced.chunks.iter().flatten().copied().collect();
-            assert_eq!(spliced.len, bytes.len() as u64);
-            String::from_utf8(bytes).unwrap()
-        }
-        Site::Path(span) => {
+    let rewritten = located.as_ref().map(|located| {
+        let name = rewrite_to.as_str().unwrap_or_default();
+        let edits = located.sites.iter().map(|site| {
+            let edit = Edit::new(site.range.clone(), site.place.write(name).unwrap());
+            (site.place.is_path(), edit)
+        });
+        let (path, body): (Vec<_>, Vec<_>) = edits.partition(|(path, _)| *path);
+        if let Some((_, edit)) = path.into_iter().next() {
             let mut target = target.to_owned();
-            target.replace_range(span.clone(), rewrite_to.as_str().unwrap_or_default());
-            target
+            target.replace_range(edit.range, str::from_utf8(&edit.with).unwrap());
+            return target;
         }
-        site => panic!("{site:?}"),
+        let edits: Vec<_> = body.into_iter().map(|(_, edit)| edit).collect();
+        let edited = json::edit(&chunks, &edits);
+        let bytes: Vec<u8> = edited.chunks.iter().flatten().copied().collect();
+        assert_eq!(edited.len, bytes.len() as u64);
+        String::from_utf8(bytes).unwrap()
     });
     Ok(Some(value!({
         "model": located.as_ref().map(|located| &located.model),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Located, Site, Unroutable,
+    Located, Place, Site, Unroutable,
     json::{self, Value},
 };
 use crate::classify::is_json;
@@ -38,7 +38,7 @@ pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Locat
         let (key, value) = member?;
         match &*key {
             "model" => {
-                sites.push(value.range());
+                sites.push(Site::new(Place::Json, value.range()));
                 model = value.as_str();
             }
             "stream" => stream = value.as_bool() == Some(true),
@@ -67,7 +67,7 @@ pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Locat
         .ok_or(Unroutable::NoModel)?;
     Ok(Located {
         model: model.into_owned(),
-        site: Site::Json(sites),
+        sites,
         stream,
         side_effects,
         max_output_tokens,
@@ -145,7 +145,8 @@ mod tests {
     fn the_last_model_wins_and_all_are_sites() {
         let located = read(r#"{"model":"a","x":[{"model":"n"}],"model":"b"}"#).unwrap();
         assert_eq!(located.model, "b");
-        assert_eq!(located.site, Site::Json(vec![9..12, 41..44]));
+        let sites = [9..12, 41..44].map(|range| Site::new(Place::Json, range));
+        assert_eq!(located.sites, sites);
     }
 
     #[test]

@@ -10,17 +10,25 @@ mod locate;
 mod openai;
 mod path;
 mod refusal;
+mod site;
 pub mod sse;
 
-use std::{fmt, ops::Range, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::classify::{StreamSummary, is_json};
 
-pub(crate) use self::content::{has_images, session_key, stable_hash};
-pub use self::{anthropic::Anthropic, openai::OpenAi};
+pub use self::{
+    anthropic::Anthropic,
+    openai::OpenAi,
+    site::{Place, Site},
+};
+pub(crate) use self::{
+    content::{has_images, session_key, stable_hash},
+    site::decode_bytes,
+};
 
 /// How one family of providers speaks.
 pub trait Dialect: Send + Sync + fmt::Debug {
@@ -62,6 +70,8 @@ pub trait Dialect: Send + Sync + fmt::Debug {
 pub struct Endpoint {
     /// What kind of work it does.
     pub kind: EndpointKind,
+    /// What it is called wherever the dialect is spoken: `/chat/completions`, `:generateContent`.
+    pub operation: &'static str,
     /// Where in the path the part starts that every provider of the dialect shares; what stands
     /// before it belongs to the base URL.
     pub suffix: usize,
@@ -93,8 +103,8 @@ pub enum EndpointKind {
 pub struct Located {
     /// The model, unescaped.
     pub model: String,
-    /// Where it is written.
-    pub site: Site,
+    /// Where it is written, in order. Of several in a JSON body the last counts; all are rewritten.
+    pub sites: Vec<Site>,
     /// Whether the answer is asked for as a stream.
     pub stream: bool,
     /// Whether repeating the request could do something twice beyond its cost: it is stored, runs
@@ -109,16 +119,6 @@ pub struct Located {
     /// Whether its last message brings the results of tools, and there are tools to be called
     /// again: the caller is in a loop of calls that build on each other.
     pub tool_loop: bool,
-}
-
-/// Where a model is written.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Site {
-    /// In a JSON body: the byte ranges of the values, quotes included, in order.
-    Json(Vec<Range<usize>>),
-    /// In the path: the byte range of the percent-encoded segment part.
-    Path(Range<usize>),
 }
 
 /// Why a request to an inference endpoint cannot be routed. It is passed on as it is.

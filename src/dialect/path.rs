@@ -6,13 +6,19 @@ use super::{Endpoint, EndpointKind};
 ///
 /// `None` for whatever could be read in more than one way: dot segments, empty segments, percent
 /// escapes, a query; and where the path, not the body, names the model.
-pub(super) fn endpoint(path: &str, suffixes: &[(&str, EndpointKind)]) -> Option<Endpoint> {
-    let (suffix, kind) = suffixes
+pub(super) fn endpoint(path: &str, suffixes: &[(&'static str, EndpointKind)]) -> Option<Endpoint> {
+    let (suffix, operation, kind) = suffixes
         .iter()
-        .filter_map(|(suffix, kind)| Some((path.strip_suffix(suffix)?.len(), *kind)))
-        .min_by_key(|(start, _)| *start)?;
+        .filter_map(|(operation, kind)| {
+            Some((path.strip_suffix(operation)?.len(), *operation, *kind))
+        })
+        .min_by_key(|(start, ..)| *start)?;
     let base = path.get(..suffix)?;
-    is_base(base).then_some(Endpoint { kind, suffix })
+    is_base(base).then_some(Endpoint {
+        kind,
+        operation,
+        suffix,
+    })
 }
 
 /// Whether what stands before a suffix can be the base path of a provider.

@@ -48,6 +48,8 @@ pub struct Event<'a> {
     /// Whether this is all of the event. Of one that is too long to keep only the beginning is
     /// here, which is no valid JSON.
     pub whole: bool,
+    /// Whether the framing itself says that it is an error: the name is then that of the error.
+    pub exception: bool,
 }
 
 impl Event<'_> {
@@ -229,8 +231,15 @@ impl Observer {
         if data.is_empty() {
             self.summary.keep_alives += 1;
         } else {
-            self.dialect
-                .event(Event { name, data, whole }, &mut self.summary);
+            self.dialect.event(
+                Event {
+                    name,
+                    data,
+                    whole,
+                    exception: false,
+                },
+                &mut self.summary,
+            );
         }
         // After the dialect, which sees the number of events before this one as its index.
         self.summary.events += 1;

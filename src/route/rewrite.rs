@@ -9,7 +9,10 @@ use http::{
 };
 
 use crate::{
-    dialect::{Dialect, Located, Site, json},
+    dialect::{
+        self, Dialect, Located,
+        json::{self, Edit},
+    },
     router::Upstream,
 };
 
@@ -41,28 +44,35 @@ const QUERY_CREDENTIALS: [&str; 8] = [
     "subscription-key",
 ];
 
-/// Names another model in a request.
+/// Names another model in a request. Where one of the places cannot hold it, none is touched.
 pub(super) fn rename(
     mut chunks: VecDeque<Bytes>,
     uri: &mut Uri,
     located: &Located,
     model: &str,
 ) -> VecDeque<Bytes> {
-    let same = located.model == model;
-    match &located.site {
-        // Of several, servers differ in which one they read.
-        Site::Json(ranges) if same && ranges.len() == 1 => chunks,
-        Site::Path(_) if same => chunks,
-        Site::Json(ranges) => {
-            json::splice(chunks.make_contiguous(), ranges, &json::escape(model)).chunks
-        }
-        Site::Path(range) => {
-            if let Some(renamed) = rename_path(uri, range.clone(), model) {
-                *uri = renamed;
-            }
-            chunks
+    // Of several, servers differ in which one they read.
+    if located.model == model && located.sites.len() == 1 {
+        return chunks;
+    }
+    let written = located.sites.iter().map(|site| {
+        let edit = Edit::new(site.range.clone(), site.place.write(model)?);
+        Some((site.place, edit))
+    });
+    let Some(written) = written.collect::<Option<Vec<_>>>() else {
+        return chunks;
+    };
+    let (path, body): (Vec<_>, Vec<_>) = written.into_iter().partition(|(it, _)| it.is_path());
+    for (_, edit) in path {
+        if let Some(renamed) = rename_path(uri, &edit) {
+            *uri = renamed;
         }
     }
+    let edits: Vec<_> = body.into_iter().map(|(_, edit)| edit).collect();
+    if edits.is_empty() {
+        return chunks;
+    }
+    json::edit(chunks.make_contiguous(), &edits).chunks
 }
 
 /// Makes the framing headers of a collected body true.
@@ -140,7 +150,8 @@ pub(crate) fn readdress(
 
 fn scrub(query: &str) -> String {
     let kept = query.split('&').filter(|pair| {
-        let name = decode(pair.split('=').next().unwrap_or_default());
+        let name = dialect::decode_bytes(pair.split('=').next().unwrap_or_default());
+        let name = String::from_utf8_lossy(&name);
         !QUERY_CREDENTIALS
             .iter()
             .any(|secret| name.eq_ignore_ascii_case(secret))
@@ -148,39 +159,12 @@ fn scrub(query: &str) -> String {
     kept.collect::<Vec<_>>().join("&")
 }
 
-/// Undoes percent-encoding; what is none stays.
-fn decode(name: &str) -> String {
-    let mut bytes = name.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    while let [first, rest @ ..] = bytes {
-        let escaped = match rest {
-            [high, low, after @ ..] if *first == b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let value = digit(*high).zip(digit(*low));
-                let byte = value.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-                byte.map(|byte| (byte, after))
-            }
-            _ => None,
-        };
-        let (byte, after) = escaped.unwrap_or((*first, rest));
-        decoded.push(byte);
-        bytes = after;
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn rename_path(uri: &Uri, range: std::ops::Range<usize>, model: &str) -> Option<Uri> {
+fn rename_path(uri: &Uri, edit: &Edit) -> Option<Uri> {
     let path = uri.path();
-    let (before, after) = (path.get(..range.start)?, path.get(range.end..)?);
-    let mut target = String::with_capacity(path.len() + model.len());
+    let (before, after) = (path.get(..edit.range.start)?, path.get(edit.range.end..)?);
+    let mut target = String::with_capacity(path.len() + edit.with.len());
     target.push_str(before);
-    for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            target.push(char::from(byte));
-        } else {
-            target.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    target.push_str(str::from_utf8(&edit.with).ok()?);
     target.push_str(after);
     if let Some(query) = uri.query() {
         target.push('?');
@@ -196,7 +180,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::{dialect, router::Credential};
+    use crate::{dialect::Place, router::Credential};
 
     fn readdressed(uri: &str, base: &str, secret: Option<&str>) -> Parts {
         let mut request = Request::post(uri).header("host", "gateway");
@@ -266,7 +250,8 @@ mod tests {
     #[test]
     fn f20_a_model_in_a_path_is_percent_encoded() {
         let uri = Uri::from_static("http://h/m/old:go?q");
-        let renamed = rename_path(&uri, 3..6, "../a b\r\n\u{e9}?#").unwrap();
+        let model = Place::Path.write("../a b\r\n\u{e9}?#").unwrap();
+        let renamed = rename_path(&uri, &Edit::new(3..6, model)).unwrap();
         assert_eq!(renamed, "http://h/m/..%2Fa%20b%0D%0A%C3%A9%3F%23:go?q");
     }
 }

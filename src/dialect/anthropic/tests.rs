@@ -116,10 +116,11 @@ fn endpoints_begin_with_the_version() {
     ] {
         let (dialect, endpoint) = detect(path).unwrap();
         assert_eq!(
-            (dialect.name(), endpoint),
-            ("anthropic", Endpoint { kind, suffix }),
+            (dialect.name(), endpoint.suffix, endpoint.kind),
+            ("anthropic", suffix, kind),
             "{path}"
         );
+        assert_eq!(path.get(suffix..), Some(endpoint.operation));
     }
     for path in [
         "/v1/threads/x/messages",

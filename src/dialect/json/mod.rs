@@ -59,7 +59,7 @@ mod value;
 pub use self::{
     error::Error,
     scan::{Items, Members, members},
-    splice::{Spliced, escape, splice},
+    splice::{Edit, Spliced, edit, escape, splice},
     value::Value,
 };
 

@@ -22,12 +22,46 @@ impl Spliced {
     }
 }
 
+/// What is to stand in the place of a range of a body; an empty range is an insertion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Edit {
+    /// The range that is replaced.
+    pub range: Range<usize>,
+    /// What replaces it.
+    pub with: Bytes,
+}
+
+impl Edit {
+    /// Creates an edit.
+    #[must_use]
+    pub fn new(range: Range<usize>, with: impl Into<Bytes>) -> Self {
+        Self {
+            range,
+            with: with.into(),
+        }
+    }
+}
+
 /// Replaces the given ranges of a body, sharing all other bytes with it.
 ///
 /// The ranges must be in order. One that overlaps the range before it, or does not lie within the
 /// body, is left as it is.
 #[must_use]
 pub fn splice(body: &[Bytes], ranges: &[Range<usize>], with: &Bytes) -> Spliced {
+    replace(body, ranges.iter().map(|range| (range, with)))
+}
+
+/// Replaces several ranges of a body, each by something of its own; otherwise as [`splice`].
+#[must_use]
+pub fn edit(body: &[Bytes], edits: &[Edit]) -> Spliced {
+    replace(body, edits.iter().map(|edit| (&edit.range, &edit.with)))
+}
+
+fn replace<'a>(
+    body: &[Bytes],
+    edits: impl Iterator<Item = (&'a Range<usize>, &'a Bytes)>,
+) -> Spliced {
     let len = body
         .iter()
         .fold(0_usize, |len, chunk| len.saturating_add(chunk.len()));
@@ -37,7 +71,7 @@ pub fn splice(body: &[Bytes], ranges: &[Range<usize>], with: &Bytes) -> Spliced 
         later: body.iter(),
         offset: 0,
     };
-    for range in ranges {
+    for (range, with) in edits {
         if range.start < rest.offset || range.end < range.start || range.end > len {
             continue;
         }
@@ -100,6 +134,17 @@ mod tests {
         let spliced = splice(&body, &[0..1, 1..3, 9..10], &Bytes::from_static(b"ab"));
         assert_eq!(spliced.len, 12);
         assert_eq!(concat(spliced), b"abab345678ab");
+    }
+
+    #[test]
+    fn each_edit_brings_its_own_and_an_empty_range_inserts() {
+        let body = ["{\"a\":1", ",\"b\":2}"].map(Bytes::from);
+        let edits = [
+            Edit::new(1..1, "\"c\":0,"),
+            Edit::new(5..6, "10"),
+            Edit::new(6..12, ""),
+        ];
+        assert_eq!(concat(edit(&body, &edits)), br#"{"c":0,"a":10}"#);
     }
 
     #[test]

@@ -256,10 +256,11 @@ fn endpoints_are_whole_segments_behind_any_base() {
     ] {
         let (dialect, endpoint) = detect(path).unwrap();
         assert_eq!(
-            (dialect.name(), endpoint),
-            ("openai", Endpoint { kind, suffix }),
+            (dialect.name(), endpoint.suffix, endpoint.kind),
+            ("openai", suffix, kind),
             "{path}"
         );
+        assert_eq!(path.get(suffix..), Some(endpoint.operation));
     }
     for path in [
         "",
