@@ -20,10 +20,12 @@ use super::{
     learned::Learned,
     ledger::Ledger,
     numbers::Numbers,
+    pool::Pool,
     posted::{Number, Posted},
     sessions::Sessions,
     stripes::{Handles, Padded},
-    target::{Credential, Pool, Price, Target},
+    target::{Price, Target},
+    upstream::{Credential, Upstream},
 };
 use crate::{
     checks::{Check, Checks},
@@ -317,7 +319,7 @@ impl Assembly {
         });
         let key = target.quota_group.as_ref().map_or_else(
             || {
-                let upstream = target.upstream.as_ref().map(super::target::Upstream::key);
+                let upstream = target.upstream.as_ref().map(Upstream::key);
                 format!("auto {upstream:?} {credential:?} {}", target.model)
             },
             |group| format!("named {group}"),
@@ -326,7 +328,7 @@ impl Assembly {
             self.groups.push(Group::new(now));
             self.groups.len() - 1
         });
-        let provider = target.upstream.as_ref().map(super::target::Upstream::key);
+        let provider = target.upstream.as_ref().map(Upstream::key);
         let known = self.upstreams.iter().position(|known| *known == provider);
         let provider = known.unwrap_or_else(|| {
             self.upstreams.push(provider);

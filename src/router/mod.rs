@@ -27,6 +27,7 @@ mod learned;
 mod ledger;
 mod lock;
 mod numbers;
+mod pool;
 mod posted;
 mod request;
 mod routed;
@@ -36,6 +37,7 @@ mod stripes;
 mod target;
 mod ticket;
 mod told;
+mod upstream;
 
 use std::{
     collections::HashMap,
@@ -72,11 +74,13 @@ pub use self::{
     error::{BuildError, OutOfRange, ReportError, Unavailable},
     learned::Learned,
     ledger::{OutcomeId, Score},
+    pool::{Mode, NobodyFree, Pool},
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
-    target::{Credential, Mode, NobodyFree, Pool, Price, Target, Upstream},
+    target::{Price, Target},
     ticket::{Outcome, Ticket},
+    upstream::{Credential, Upstream},
 };
 pub(crate) use self::{counters::Counters, evaluation::Next};
 use crate::{

@@ -1,0 +1,303 @@
+//! From a request as it comes to one that goes out: its body is read, a target is picked, and what
+//! names another model is rewritten.
+
+mod handle;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, request::Parts};
+use http_body::Body;
+use tokio::time::Instant;
+
+pub(super) use self::{handle::Handle, upload::Upload};
+use super::{
+    attempt::{Attempt, Checking},
+    refusal::refuse,
+    request_body::RequestBody,
+    rewrite,
+    waiting::{Place, Waiting},
+};
+use crate::{
+    dialect::{Dialect, Endpoint, Located},
+    hints::{Call, Candidates, Explain, HoldBack, Mark, Risk, Session, Strict, Task, Tenant},
+    router::{
+        Decision, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
+        TargetId, Ticket, Unavailable, after,
+    },
+};
+
+/// A request that is read and understood.
+pub(super) struct Prepared<S> {
+    pub(super) handle: Handle<S>,
+    parts: Parts,
+    chunks: VecDeque<Bytes>,
+    len: usize,
+    trailers: Option<HeaderMap>,
+    dialect: &'static dyn Dialect,
+    endpoint: Endpoint,
+    located: Located,
+    rules: PoolRules,
+    /// What kind of work it is, where the caller did not say.
+    task: Option<Cow<'static, str>>,
+    session_key: Option<u64>,
+    /// The copy of a call, whose answer nobody reads.
+    is_shadow: bool,
+    patience: Duration,
+    /// Set at the first pick.
+    since: Option<Instant>,
+    /// A place among those that wait, once one was needed; kept until the request goes out.
+    place: Option<Place>,
+}
+
+/// A request that is ready to go out.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per call and moved on at once; a box would be an allocation on every call"
+)]
+pub(super) enum Sending<S, B: Body> {
+    /// Unrouted.
+    Untouched {
+        handle: Handle<S>,
+        request: Request<RequestBody<B>>,
+    },
+    /// Once the service is ready, a target will be picked.
+    Routed(Prepared<S>),
+}
+
+/// What becomes of a request once the service is ready.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per call and taken apart at once"
+)]
+pub(super) enum Step<S, B: Body> {
+    Send {
+        request: Request<RequestBody<B>>,
+        handle: Handle<S>,
+        attempt: Option<(Box<Attempt>, bool)>,
+    },
+    Wait {
+        prepared: Prepared<S>,
+        wait: Duration,
+    },
+    Refuse(Response<Bytes>),
+}
+
+impl<S, B: Body<Data = Bytes>> Sending<S, B> {
+    pub(super) fn handle(&mut self) -> &mut Handle<S> {
+        match self {
+            Self::Untouched { handle, .. } => handle,
+            Self::Routed(prepared) => &mut prepared.handle,
+        }
+    }
+
+    pub(super) fn step(self, router: &OutcomeRouter, waiting: &Arc<Waiting>) -> Step<S, B> {
+        match self {
+            Self::Untouched { handle, request } => Step::Send {
+                request,
+                handle,
+                attempt: None,
+            },
+            Self::Routed(prepared) => prepared.step(router, waiting),
+        }
+    }
+}
+
+impl<S> Prepared<S> {
+    fn step<B: Body<Data = Bytes>>(
+        mut self,
+        router: &OutcomeRouter,
+        waiting: &Arc<Waiting>,
+    ) -> Step<S, B> {
+        if self.rules.mode == Mode::Off {
+            router.counters().passed(Passed::Off);
+            return self.send_off(router);
+        }
+        let now = router.now();
+        let since = *self.since.get_or_insert(now);
+        let give_up = after(since, self.patience);
+        let (unavailable, decision) = match self.pick(router, now) {
+            Ok(ticket) => return self.send(router, ticket),
+            Err(refused) => refused,
+        };
+        if let Some(wait) = self.wait(&unavailable, router, now, give_up) {
+            self.place = self.place.take().or_else(|| waiting.enter(self.len));
+            if self.place.is_some() {
+                return Step::Wait {
+                    prepared: self,
+                    wait,
+                };
+            }
+        }
+        if !self.is_shadow {
+            router.counters().refused();
+        }
+        let mut refusal = refuse(self.dialect, &unavailable);
+        if let Some(decision) = decision {
+            if let Some(call) = self.parts.extensions.get::<Call>() {
+                call.note_decision(Some(decision.clone()));
+            }
+            refusal.extensions_mut().insert(decision);
+        }
+        Step::Refuse(refusal)
+    }
+
+    fn pick(
+        &self,
+        router: &OutcomeRouter,
+        now: Instant,
+    ) -> Result<Ticket, (Unavailable, Option<Arc<Decision>>)> {
+        let tried = self
+            .parts
+            .extensions
+            .get::<Call>()
+            .map(Call::tried)
+            .unwrap_or_default();
+        let elapsed = match self.parts.extensions.get::<Call>() {
+            Some(call) => call.elapsed(now),
+            None => self
+                .since
+                .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
+        };
+        router.pick_or_tell(&self.request(&tried).elapsed(elapsed), now)
+    }
+
+    fn request<'a>(&'a self, tried: &'a [TargetId]) -> PickRequest<'a> {
+        let extensions = &self.parts.extensions;
+        let mut request = PickRequest::new(&self.located.model)
+            .tried(tried)
+            .strict(extensions.get::<Strict>().is_some())
+            .risk_averse(extensions.get::<Risk>().is_some())
+            .stream(self.located.stream)
+            .tool_loop(self.located.tool_loop)
+            .explain(extensions.get::<Explain>().is_some())
+            .shadow(self.is_shadow)
+            .dialect(self.dialect.name())
+            .lengths((prompt_tokens(self.len), self.located.max_output_tokens));
+        if let Some(task) = self.task() {
+            request = request.task(task);
+        }
+        if let Some(tenant) = extensions.get::<Tenant>() {
+            request = request.tenant(tenant.as_str());
+        }
+        if let Some(key) = self.session_key {
+            request = request.session_key(key);
+        }
+        if let Some(session) = extensions.get::<Session>() {
+            request = request.session(session.as_str());
+        }
+        if let Some(candidates) = extensions.get::<Candidates>() {
+            request = request.candidates(candidates);
+        }
+        request
+    }
+
+    /// Returns what kind of work it is: what the caller says wins.
+    fn task(&self) -> Option<&str> {
+        let hint = self.parts.extensions.get::<Task>();
+        hint.map(Task::as_str).or(self.task.as_deref())
+    }
+
+    /// Returns how long to wait for somebody to become free, where that is worth it.
+    fn wait(
+        &self,
+        unavailable: &Unavailable,
+        router: &OutcomeRouter,
+        now: Instant,
+        give_up: Instant,
+    ) -> Option<Duration> {
+        if self.rules.nobody_free != NobodyFree::Wait || !unavailable.is_nobody_free() {
+            return None;
+        }
+        let wait = unavailable.retry_in()?;
+        // All wait for the same moment: a little jitter, so that they do not come as one.
+        let spread = (wait / 10).clamp(Duration::from_millis(2), Duration::from_millis(250));
+        let wait = wait + spread.mul_f64(router.jitter());
+        (now + wait <= give_up).then_some(wait)
+    }
+
+    fn send<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter, ticket: Ticket) -> Step<S, B> {
+        tracing::debug!(
+            requested = %ticket.routed().requested_model(),
+            target = %ticket.target(),
+            reason = %ticket.routed().reason(),
+            "attempt begins",
+        );
+        let call = self.parts.extensions.get::<Call>();
+        if let Some(call) = call.filter(|_| self.located.side_effects) {
+            call.note_side_effects();
+        }
+        if let Some(call) = call.filter(|_| self.located.tool_loop) {
+            call.note_tool_loop();
+        }
+        let hold_back = self.parts.extensions.get::<HoldBack>();
+        let hold_back = hold_back.map_or(self.rules.hold_back, |hold_back| hold_back.0);
+        let call = call.cloned();
+        let checking = self.rules.checks.take().map(|checks| {
+            let (kind, json_mode) = (self.endpoint.kind, self.located.json_mode);
+            Checking::new(checks, kind, self.task(), json_mode, self.rules.cascade)
+        });
+        let mark = self.parts.extensions.remove::<Mark>();
+        let routed = ticket.routed();
+        let observed = *routed.reason() == Reason::Observed
+            && routed.upstream().is_none()
+            && routed.model() == self.located.model;
+        if !observed {
+            self.rewrite(
+                routed.model(),
+                routed.upstream().map(|upstream| &**upstream),
+            );
+        }
+        let uri = self.parts.uri.clone();
+        let attempt = Attempt::begin(
+            router,
+            ticket,
+            call.map(|call| (call, mark)),
+            self.task.take(),
+            uri,
+            self.dialect,
+            checking,
+        );
+        self.into_step(Some((attempt, hold_back)))
+    }
+
+    fn send_off<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter) -> Step<S, B> {
+        if let Some((upstream, model)) = router.off_upstream(&self.located.model) {
+            self.rewrite(&model, Some(&upstream));
+        }
+        self.into_step(None)
+    }
+
+    fn rewrite(&mut self, model: &str, upstream: Option<&crate::router::Upstream>) {
+        let chunks = std::mem::take(&mut self.chunks);
+        self.chunks = rewrite::rename(chunks, &mut self.parts.uri, &self.located, model);
+        if let Some(upstream) = upstream {
+            rewrite::readdress(
+                &mut self.parts,
+                upstream,
+                self.dialect,
+                self.endpoint.suffix,
+            );
+        }
+        let len = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        rewrite::reframe(&mut self.parts.headers, len, self.trailers.is_some());
+    }
+
+    fn into_step<B: Body<Data = Bytes>>(self, attempt: Option<(Box<Attempt>, bool)>) -> Step<S, B> {
+        let body = RequestBody::whole(self.chunks, self.trailers);
+        let request = Request::from_parts(self.parts, body);
+        Step::Send {
+            request,
+            handle: self.handle,
+            attempt,
+        }
+    }
+}
+
+/// A rough count of the tokens of a prompt: four bytes each.
+fn prompt_tokens(len: usize) -> u64 {
+    len as u64 / 4
+}

@@ -1,0 +1,182 @@
+use std::{fmt, sync::Arc};
+
+use http::{
+    HeaderName, HeaderValue, Uri,
+    uri::{Authority, Scheme},
+};
+
+use super::error::BuildError;
+use crate::dialect::{self, Dialect};
+
+/// Where a target's requests go: scheme, authority and base path.
+#[derive(Clone)]
+pub struct Upstream {
+    pub(crate) scheme: Scheme,
+    pub(crate) authority: Authority,
+    pub(crate) base_path: String,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) dialect: Option<&'static dyn Dialect>,
+    /// The headers that carry the credentials of any target of the router.
+    pub(crate) secrets: Arc<[HeaderName]>,
+}
+
+impl Upstream {
+    /// Creates an upstream from its base URL, as an SDK takes it: `https://api.openai.com/v1`,
+    /// `https://api.anthropic.com`.
+    ///
+    /// The part of a request's path that all providers of a dialect share (`/chat/completions`,
+    /// `/v1/messages`) is appended to the base path.
+    ///
+    /// # Errors
+    ///
+    /// If the URL does not parse, is not `http` or `https`, or has a query or user information.
+    pub fn new(base_url: &str) -> Result<Self, BuildError> {
+        let uri: Uri = base_url.parse().map_err(|error| {
+            BuildError::new(format!("upstream: the base URL is no URL: {error}"))
+        })?;
+        let parts = uri.into_parts();
+        let scheme = parts
+            .scheme
+            .filter(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
+            .ok_or_else(|| {
+                BuildError::new("upstream: the base URL must begin with http:// or https://")
+            })?;
+        let authority = parts
+            .authority
+            .ok_or_else(|| BuildError::new("upstream: the base URL has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(BuildError::new(
+                "upstream: a base URL must not hold a user name or password; use a credential",
+            ));
+        }
+        let path = parts.path_and_query.as_ref();
+        if path.is_some_and(|path| path.query().is_some()) {
+            return Err(BuildError::new(format!(
+                "upstream {:?}: a base URL has no query",
+                authority.host()
+            )));
+        }
+        let base_path = path
+            .map_or("", |path| path.path())
+            .trim_end_matches('/')
+            .to_owned();
+        let dialect = match authority.host() {
+            "api.anthropic.com" => Some(&dialect::Anthropic as &'static dyn Dialect),
+            "api.openai.com" => Some(&dialect::OpenAi as &'static dyn Dialect),
+            _ => None,
+        };
+        Ok(Self {
+            scheme,
+            authority,
+            base_path,
+            credential: None,
+            dialect,
+            secrets: Arc::new([]),
+        })
+    }
+
+    /// Attaches a credential. Those that came with the request are removed in any case: they
+    /// belong to somebody else.
+    #[must_use]
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    /// Restricts the upstream to requests in one dialect; others are kept away from its targets.
+    /// Default: any dialect, but for `api.openai.com` and `api.anthropic.com`.
+    #[must_use]
+    pub fn dialect(mut self, dialect: &'static dyn Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    /// Returns whether it takes requests in this dialect.
+    pub(crate) fn speaks(&self, dialect: &str) -> bool {
+        self.dialect.is_none_or(|own| own.name() == dialect)
+    }
+
+    pub(crate) fn key(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.authority, self.base_path)
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("url", &self.key())
+            .field("credential", &self.credential)
+            .field("dialect", &self.dialect.map(Dialect::name))
+            .finish()
+    }
+}
+
+/// A secret that opens an upstream. Never shown, not even in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// By dialect; an empty name stands for every dialect.
+    headers: Arc<[(&'static str, HeaderName, HeaderValue)]>,
+}
+
+impl Credential {
+    /// Creates a credential that goes out as each dialect's SDK sends it: `authorization: Bearer`
+    /// or `x-api-key`.
+    ///
+    /// # Errors
+    ///
+    /// If the secret is empty or no header can carry it.
+    pub fn new(secret: &str) -> Result<Self, BuildError> {
+        if secret.trim().is_empty() {
+            return Err(BuildError::new("credential: the secret is empty"));
+        }
+        let headers: Option<Vec<_>> = dialect::ALL
+            .iter()
+            .map(|dialect| {
+                let (name, mut value) = dialect.credential(secret)?;
+                value.set_sensitive(true);
+                Some((dialect.name(), name, value))
+            })
+            .collect();
+        let headers = headers.ok_or_else(|| {
+            BuildError::new("credential: the secret holds characters that no header can carry")
+        })?;
+        Ok(Self {
+            headers: headers.into(),
+        })
+    }
+
+    /// Creates a credential that goes out in a header of your choice, as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the name is no header name or the value cannot stand in a header.
+    pub fn header(name: &str, value: &str) -> Result<Self, BuildError> {
+        let name: HeaderName = name
+            .parse()
+            .map_err(|_| BuildError::new(format!("credential: {name:?} is no header name")))?;
+        let mut value: HeaderValue = value.parse().map_err(|_| {
+            BuildError::new("credential: the value holds characters that no header can carry")
+        })?;
+        value.set_sensitive(true);
+        Ok(Self {
+            headers: Arc::new([("", name, value)]),
+        })
+    }
+
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers.iter().map(|(_, name, _)| name)
+    }
+
+    pub(crate) fn for_dialect(&self, dialect: &str) -> Option<(&HeaderName, &HeaderValue)> {
+        self.headers
+            .iter()
+            .find(|(of, ..)| of.is_empty() || *of == dialect)
+            .map(|(_, name, value)| (name, value))
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
