@@ -59,6 +59,11 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Returns how many members an object has; what is no object has none.
+    pub(crate) fn len(self) -> usize {
+        self.members().count()
+    }
+
     fn members(self) -> impl Iterator<Item = (Key<'a>, Self)> {
         let mut walk = Walk::within(self.is_object().then_some(self));
         std::iter::from_fn(move || Some((Key::of(walk.next()?), walk.next()?)))

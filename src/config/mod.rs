@@ -23,7 +23,8 @@
 //! name = "openai"
 //! base_url = "https://api.openai.com/v1"   # as an SDK takes it
 //! api_key_env = "OPENAI_API_KEY"           # the name of the variable, not the key
-//! dialect = "openai"               # or "anthropic"; without it, either
+//! dialect = "openai"               # or another; without it any, or that of a known host
+//! query = { api-version = "2024-10-21" }   # added to each request; none unless given
 //! connect_timeout_ms = 5000        # TLS included
 //! attempt_timeout_ms = 240000      # until the head of the answer; shorter than the deadline
 //! idle_timeout_ms = 300000         # between two parts of its body

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -37,7 +39,9 @@ pub(super) struct Limits {
 pub(super) struct Upstream {
     pub(super) name: Spanned<String>,
     pub(super) base_url: Spanned<String>,
-    pub(super) dialect: Option<Dialect>,
+    pub(super) dialect: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) query: BTreeMap<String, String>,
     pub(super) api_key_env: Option<Spanned<String>>,
     pub(super) connect_timeout_ms: Option<Spanned<u64>>,
     pub(super) attempt_timeout_ms: Option<Spanned<u64>>,
@@ -46,14 +50,6 @@ pub(super) struct Upstream {
     pub(super) http2: bool,
     #[serde(default)]
     pub(super) allow_link_local: bool,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Dialect {
-    #[serde(rename = "openai")]
-    OpenAi,
-    Anthropic,
 }
 
 #[derive(Debug, Deserialize)]

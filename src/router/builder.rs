@@ -15,6 +15,7 @@ use super::{
     beliefs::Beliefs,
     clock::{Clock, SystemClock},
     counters::Counters,
+    coverage,
     error::BuildError,
     group::{Group, Member},
     learned::Learned,
@@ -58,6 +59,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     seed: Option<u64>,
     max_body: usize,
+    quiet: bool,
     ledger: usize,
     learned: Option<Learned>,
 }
@@ -74,6 +76,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             seed: None,
             max_body: MAX_BODY,
+            quiet: false,
             ledger: LEDGER,
             learned: None,
         }
@@ -152,7 +155,15 @@ impl Builder {
         self
     }
 
-    /// Builds the router.
+    /// Leaves it to the caller to warn of what a pool has no failover for.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Builds the router. Warns, in the log, of the endpoints that only one target of a pool of
+    /// several takes, by the dialects of their upstreams.
     ///
     /// # Errors
     ///
@@ -163,6 +174,11 @@ impl Builder {
         let mut assembly = Assembly::default();
         let unnamed = self.models.is_some();
         for pool in self.models.into_iter().chain(self.pools) {
+            if !self.quiet {
+                for lone in coverage::lone(&pool) {
+                    tracing::warn!("{lone}");
+                }
+            }
             assembly.add(pool, &self.policy, &self.checks, now)?;
         }
         if assembly.targets.is_empty() {

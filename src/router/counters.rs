@@ -38,6 +38,8 @@ pub enum Passed {
     UploadFailed,
     /// Its body is no JSON object.
     NotJson,
+    /// Its body is no form, as its type says it is.
+    NotForm,
     /// Its body is nested too deeply.
     TooDeep,
     /// It names no model.
@@ -50,7 +52,7 @@ pub enum Passed {
 
 impl Passed {
     /// Every reason, in declaration order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotInference,
         Self::ContentType,
         Self::Encoded,
@@ -58,6 +60,7 @@ impl Passed {
         Self::TooLarge,
         Self::UploadFailed,
         Self::NotJson,
+        Self::NotForm,
         Self::TooDeep,
         Self::NoModel,
         Self::UnknownModel,

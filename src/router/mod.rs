@@ -17,6 +17,7 @@ mod beliefs;
 mod builder;
 mod clock;
 mod counters;
+mod coverage;
 mod credential;
 mod decision;
 mod error;
@@ -53,6 +54,8 @@ use std::{
 
 use tokio::time::Instant;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::coverage::lone;
 use self::{
     beliefs::Beliefs,
     credential::CredentialState,

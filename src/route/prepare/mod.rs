@@ -22,7 +22,7 @@ use super::{
     waiting::{Place, Waiting},
 };
 use crate::{
-    dialect::{Dialect, Endpoint, Located},
+    dialect::{Addressed, Dialect, Endpoint, Located},
     hints::{Call, Candidates, Explain, HoldBack, Mark, Risk, Session, Strict, Task, Tenant},
     router::{
         Decision, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
@@ -275,12 +275,14 @@ impl<S> Prepared<S> {
         let chunks = std::mem::take(&mut self.chunks);
         self.chunks = rewrite::rename(chunks, &mut self.parts.uri, &self.located, model);
         if let Some(upstream) = upstream {
-            rewrite::readdress(
-                &mut self.parts,
-                upstream,
-                self.dialect,
-                self.endpoint.suffix,
-            );
+            let path = self.parts.uri.path();
+            let path = upstream.path(&Addressed::new(
+                path,
+                self.dialect.name(),
+                self.endpoint,
+                model,
+            ));
+            rewrite::readdress(&mut self.parts, upstream, self.dialect, &path);
         }
         let len = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
         rewrite::reframe(&mut self.parts.headers, len, self.trailers.is_some());

@@ -147,7 +147,9 @@ impl Inner {
         }
         let upstream = target.upstream.as_deref();
         match (request.dialect, upstream) {
-            (Some(dialect), Some(upstream)) if !upstream.speaks(dialect) => Some(Obstacle::Dialect),
+            (Some(dialect), Some(upstream)) if !upstream.takes(dialect, None) => {
+                Some(Obstacle::Dialect)
+            }
             _ => None,
         }
     }
