@@ -147,7 +147,7 @@ impl OutcomeRouter {
             ..Plan::default()
         };
         let ticket = self
-            .ticket(request, name, target, reason, number, now, |_| Some(plan))
+            .ticket(request, name, target, reason, now, |_| Some(plan))
             .ok_or(UnavailableKind::NoCandidate)?;
         let ticket = ticket.observing(observed);
         Ok(match decision.filter(|_| request.explain) {
@@ -160,15 +160,9 @@ impl OutcomeRouter {
         let target = evaluation.target(chosen)?;
         let (request, now) = (evaluation.request, evaluation.now);
         let told = request.explain.then(|| reason.clone());
-        let ticket = self.ticket(
-            request,
-            evaluation.name,
-            target,
-            reason,
-            evaluation.number,
-            now,
-            |group| evaluation.plan(chosen, group, now),
-        )?;
+        let ticket = self.ticket(request, evaluation.name, target, reason, now, |group| {
+            evaluation.plan(chosen, group, now)
+        })?;
         if let Some(key) = request.session_key {
             self.inner.sessions.remember(key, target.0);
         }
@@ -179,17 +173,12 @@ impl OutcomeRouter {
     }
 
     /// Books an attempt under the group's lock, if `admit` gives a plan for it.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one call site each for routing and observing"
-    )]
     fn ticket(
         &self,
         request: &PickRequest<'_>,
         name: &Name,
         id: TargetId,
         reason: Reason,
-        number: u64,
         now: Instant,
         admit: impl FnOnce(&mut Group) -> Option<Plan>,
     ) -> Option<Ticket> {
@@ -213,7 +202,7 @@ impl OutcomeRouter {
             target: id,
             reason,
             attempt: request.attempts.saturating_add(1),
-            id: self.inner.ledger.open(number, id.0, task),
+            id: self.inner.ledger.open(id.0, task),
             observed: None,
         };
         Some(Ticket::new(routed, booking))
