@@ -70,11 +70,11 @@
 //! # Ok::<(), tower_outcome::config::ConfigError>(())
 //! ```
 //!
-//! Beside these, a target has a `weight` (1 unless given) where the policy is `weighted`, and a pool
-//! `cascade_below`, a quality from 0 to 1. Both are those of [`Target::weight`](crate::Target::weight)
-//! and [`Pool::cascade_below`](crate::Pool::cascade_below); `valid_json` checks answers to requests
-//! in JSON mode, as [`ValidJson::new`](crate::checks::ValidJson::new). What they all do is told in
-//! [`learning`](crate::guide::learning).
+//! Beside these, a target has a `weight` (1 unless given) where the policy is `weighted`; see
+//! [`Target::weight`](crate::Target::weight). `valid_json` checks answers to requests in JSON mode, as
+//! [`ValidJson::new`](crate::checks::ValidJson::new). The checks of a file are about form; those that
+//! grade quality, and [`Pool::cascade_below`](crate::Pool::cascade_below), are for code. What they all
+//! do is told in [`learning`](crate::guide::learning).
 
 mod assemble;
 mod error;

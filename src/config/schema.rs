@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 
 /// The file as it is written.
@@ -72,7 +72,8 @@ pub(super) struct Pool {
     #[serde(default)]
     pub(super) success_when: Vec<Check>,
     pub(super) cascade: Option<Spanned<bool>>,
-    pub(super) cascade_below: Option<Spanned<f64>>,
+    /// Known only to be refused with a reason.
+    pub(super) cascade_below: Option<Spanned<IgnoredAny>>,
     #[serde(default, rename = "target", alias = "targets")]
     pub(super) targets: Vec<Target>,
 }

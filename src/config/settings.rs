@@ -11,7 +11,7 @@ use super::{
 use crate::{
     checks::{NotBlank, ValidJson},
     policy::{Adaptive, Declared, Weighted},
-    router::{Pool, Price, Score, Target},
+    router::{Pool, Price, Target},
 };
 
 pub(super) fn set_pool(mut built: Pool, pool: &schema::Pool) -> Result<Pool, Fault> {
@@ -42,8 +42,7 @@ pub(super) fn set_pool(mut built: Pool, pool: &schema::Pool) -> Result<Pool, Fau
         return Err(Fault::at(cascade, message));
     }
     if let Some(below) = &pool.cascade_below {
-        let fault = |_| Fault::at(below, FROM_0_TO_1);
-        built = built.cascade_below(Score::new(*below.get_ref()).map_err(fault)?);
+        return Err(Fault::at(below, NO_GRADES));
     }
     Ok(built
         .derive_sessions(pool.derive_sessions)
@@ -89,18 +88,15 @@ pub(super) fn warn_of_idle_settings(pool: &schema::Pool, warnings: &mut Vec<Stri
     } else if weighs_cost && !has_price {
         warn("cost_weight is set, but no target has a price");
     }
-    if pool.cascade_below.is_some() {
-        warn(
-            "cascade_below is about grades of quality, and the checks of success_when are about \
-             form: an answer of the wrong form fails in any case",
-        );
-    }
 }
 
 pub(super) fn percent(written: &Spanned<f64>) -> Result<f64, Fault> {
     within(written, 0.0..=100.0, "expected a number from 0 to 100")
 }
 
+const NO_GRADES: &str = "cascade_below would do nothing: it is about grades of quality, and the \
+                         checks of success_when are about form. An answer of the wrong form is \
+                         asked for again wherever cascade is true";
 const FROM_0_TO_1: &str = "expected a number from 0 to 1";
 
 fn at_least_0(written: &Spanned<f64>) -> Result<f64, Fault> {

@@ -243,8 +243,8 @@ fn errors_say_where_and_what_was_expected() {
         ),
         (
             "mode = \"observe\"",
-            "cascade_below = 1.1",
-            "outcome.toml:15:17: expected a number from 0 to 1",
+            "success_when = [\"valid_json\"]\ncascade = true\ncascade_below = 0.7",
+            "outcome.toml:17:17: cascade_below would do nothing: it is about grades of quality",
         ),
         (
             "name = \"own\"",
@@ -369,11 +369,6 @@ fn what_is_probably_not_meant_is_warned_of() {
             "mode = \"observe\"",
             "cost_weight = 2\npolicy = \"declared\"",
             "pool \"chat\": price and cost_weight count under policy = \"adaptive\" only",
-        ),
-        (
-            "mode = \"observe\"",
-            "cascade_below = 0.7",
-            "pool \"chat\": cascade_below is about grades of quality",
         ),
     ] {
         assert!(GOOD.contains(from), "{from}");

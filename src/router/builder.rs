@@ -11,11 +11,13 @@ use std::{
 use http::HeaderName;
 
 use super::{
-    Around, Inner, OutcomeRouter, Tariff,
+    Inner, OutcomeRouter,
     beliefs::Beliefs,
     clock::{Clock, SystemClock},
     counters::Counters,
     coverage,
+    credential::CredentialState,
+    entries::{Around, Name, PoolEntry, TargetEntry, Tariff, mode_to_u8},
     error::BuildError,
     group::{Group, Member},
     learned::Learned,
@@ -250,8 +252,6 @@ impl fmt::Debug for Builder {
     }
 }
 
-use super::{CredentialState, Name, PoolEntry, TargetEntry};
-
 /// What a build puts together.
 #[derive(Default)]
 struct Assembly {
@@ -306,7 +306,7 @@ impl Assembly {
             aliases: pool.aliases,
             targets: first..self.targets.len(),
             policy: pool.policy.unwrap_or_else(|| policy.clone()),
-            mode: AtomicU8::new(super::mode_to_u8(pool.mode)),
+            mode: AtomicU8::new(mode_to_u8(pool.mode)),
             nobody_free: pool.nobody_free,
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,

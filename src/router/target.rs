@@ -41,14 +41,14 @@ impl Target {
         self
     }
 
-    /// Sets what it costs. Matters where the pool has a [`cost_weight`](Pool::cost_weight).
+    /// Sets what it costs. Matters where the pool has a [`cost_weight`](super::Pool::cost_weight).
     #[must_use]
     pub fn price(mut self, price: Price) -> Self {
         self.price = Some(price);
         self
     }
 
-    /// Sets the objective for this target; see [`Pool::objective`].
+    /// Sets the objective for this target; see [`Pool::objective`](super::Pool::objective).
     #[must_use]
     pub fn objective(mut self, objective: Duration) -> Self {
         self.objective = Some(objective);
@@ -56,7 +56,7 @@ impl Target {
     }
 
     /// Sets what is subtracted from its score, at least 0: a handicap in expected score. Replaces
-    /// what [`Pool::preference`] says for its rank.
+    /// what [`Pool::preference`](super::Pool::preference) says for its rank.
     #[must_use]
     pub fn preference(mut self, handicap: f64) -> Self {
         self.preference = Some(handicap);
