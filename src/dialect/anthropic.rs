@@ -6,7 +6,7 @@ use memchr::memmem::Finder;
 
 use super::{
     Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal,
-    secret_header, sse,
+    secret_header, stream,
 };
 use crate::classify::{
     ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, in_answer, says,
@@ -35,7 +35,7 @@ impl Dialect for Anthropic {
         locate::locate(content_type, body)
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if !event.whole {
             // Only content is as long.
             summary.add_parts(Parts {
@@ -122,7 +122,8 @@ fn is_plain_delta(data: &[u8], summary: &StreamSummary) -> bool {
     let Some(rest) = data.strip_prefix(b"{\"type\":\"content_block_delta\"") else {
         return false;
     };
-    let only_thinks = || sse::only_delta(rest).is_some_and(|delta| !Parts::of_block(delta).answer);
+    let only_thinks =
+        || stream::only_delta(rest).is_some_and(|delta| !Parts::of_block(delta).answer);
     summary.answered
         || summary.first_content.is_some() && ERROR.find(rest).is_none() && only_thinks()
 }

@@ -11,7 +11,7 @@ mod openai;
 mod path;
 mod refusal;
 mod site;
-pub mod sse;
+pub mod stream;
 
 use std::{fmt, time::Duration};
 
@@ -55,7 +55,7 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     ) -> Result<Located, Unroutable>;
 
     /// Takes in one event of a streamed answer.
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary);
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary);
 
     /// Builds the body of an error answer of our own, in the shape that this dialect's SDKs expect.
     fn refusal(&self, refusal: &Refusal<'_>) -> Bytes;

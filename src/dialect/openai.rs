@@ -6,7 +6,7 @@ use memchr::memmem::Finder;
 
 use super::{
     Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal,
-    secret_header, sse,
+    secret_header, stream,
 };
 use crate::classify::{
     Class, ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, Verdict, in_answer,
@@ -40,7 +40,7 @@ impl Dialect for OpenAi {
         locate::locate(content_type, body)
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if event.data == b"[DONE]" {
             summary.terminal = true;
         } else if !event.whole {
@@ -179,7 +179,7 @@ fn read_media(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {
 }
 
 /// An event too long to keep is content; only a whole response in its last event is as long.
-fn long(event: sse::Event<'_>, summary: &mut StreamSummary) {
+fn long(event: stream::Event<'_>, summary: &mut StreamSummary) {
     summary.add_parts(Parts {
         answer: true,
         ..Parts::default()
@@ -204,7 +204,7 @@ fn is_plain_delta(data: &[u8], summary: &StreamSummary) -> bool {
                 || kind.starts_with(b"response.reasoning") && ERROR.find(data).is_none());
     }
     let only_reasons =
-        || sse::only_delta(data).is_some_and(|delta| !Parts::of_message(delta).answer);
+        || stream::only_delta(data).is_some_and(|delta| !Parts::of_message(delta).answer);
     // Within a string the quotes would be escaped, so that these match keys only.
     !TELLING.iter().any(|key| key.is_telling(data))
         && (summary.answered || summary.open_choices == 1 && only_reasons())

@@ -10,14 +10,17 @@ use http_body::Frame;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::inspect::is_encoded;
+use super::{inspect::is_encoded, stall::Stall};
 use crate::{
     checks::{Answer, Checks, Graded},
     classify::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
         classify_with_usage,
     },
-    dialect::{Dialect, EndpointKind, sse::Observer},
+    dialect::{
+        Dialect, EndpointKind,
+        stream::{Framing, Observer},
+    },
     hints::{AttemptIndex, Call, Mark},
     router::{Outcome, OutcomeId, OutcomeRouter, Score, Ticket},
 };
@@ -33,11 +36,15 @@ pub(super) struct Attempt {
     call: Option<(Call, AttemptIndex)>,
     uri: Uri,
     dialect: &'static dyn Dialect,
+    /// Whether the answer was asked for as a stream.
+    stream: bool,
     head: Option<Head>,
     watch: Watch,
     /// Present where good answers are checked.
     checking: Option<Box<Checking>>,
     first_content: Option<Duration>,
+    /// Present once a stream has begun to say something.
+    stall: Option<Stall>,
     /// The head is with the caller, whose pace decides from here on.
     released: bool,
 }
@@ -98,6 +105,7 @@ impl Attempt {
         task: Option<Cow<'static, str>>,
         uri: Uri,
         dialect: &'static dyn Dialect,
+        stream: bool,
         checking: Option<Box<Checking>>,
     ) -> Box<Self> {
         let call = call.map(|(call, mark)| {
@@ -116,10 +124,12 @@ impl Attempt {
             call,
             uri,
             dialect,
+            stream,
             head: None,
             watch: Watch::Opaque,
             checking,
             first_content: None,
+            stall: None,
             released: false,
         })
     }
@@ -144,16 +154,20 @@ impl Attempt {
         if let Some(ticket) = &mut self.ticket {
             ticket.head_at(Outcome::new(verdict.clone()).limits(limits), now);
         }
-        let shape = shape(parts);
-        self.watch = match shape {
+        let (shape, framing) = self.shape(parts);
+        self.watch = match (shape, framing) {
             _ if is_encoded(&parts.headers) => Watch::Opaque,
-            Shape::Failure | Shape::Whole => Watch::Whole {
+            (_, Some(framing)) => Watch::Stream(Box::new(Observer::new(self.dialect, framing))),
+            (Shape::Failure | Shape::Whole, None) => Watch::Whole {
                 chunks: SmallVec::new(),
                 len: 0,
             },
-            Shape::Stream => Watch::Stream(Box::new(Observer::new(self.dialect))),
-            Shape::Flow => Watch::Opaque,
+            (Shape::Stream | Shape::Flow, None) => Watch::Opaque,
         };
+        if framing.is_some_and(|framing| framing != Framing::Sse) {
+            // What is said in these is not read.
+            self.checking = None;
+        }
         self.head = Some(Head {
             status: parts.status,
             wall,
@@ -164,6 +178,21 @@ impl Attempt {
         match self.watch {
             Watch::Opaque => Shape::Flow,
             _ => shape,
+        }
+    }
+
+    /// Tells how the answer is to be treated, and how its events are framed if it is a stream.
+    fn shape(&self, parts: &Parts) -> (Shape, Option<Framing>) {
+        if !parts.status.is_success() {
+            return (Shape::Failure, None);
+        }
+        let content_type = parts.headers.get(header::CONTENT_TYPE);
+        let content_type = content_type
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        match Framing::of_answer(self.dialect, content_type, self.stream) {
+            Some(framing) => (Shape::Stream, Some(framing)),
+            None => (shape_of(content_type), None),
         }
     }
 
@@ -196,10 +225,16 @@ impl Attempt {
                     if let Some(ticket) = &mut self.ticket {
                         ticket.content_at(now);
                         self.first_content = Some(now.saturating_duration_since(ticket.started()));
+                        self.stall = Some(Stall::new(&self.router));
                     }
                 }
             }
         }
+    }
+
+    /// Returns what times the silences of a stream that has begun to say something.
+    pub(super) fn stall(&mut self) -> Option<&mut Stall> {
+        self.stall.as_mut()
     }
 
     /// Returns the observer of a stream.
@@ -332,7 +367,8 @@ impl Attempt {
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
             .usage(usage)
-            .first_content(self.first_content);
+            .first_content(self.first_content)
+            .largest_gap(self.stall.as_mut().and_then(Stall::largest));
         if self.released {
             outcome = outcome.untimed();
         }
@@ -386,10 +422,7 @@ impl Drop for Attempt {
     /// settles as what it said, and everything else is abandoned.
     fn drop(&mut self) {
         let Some(ticket) = &self.ticket else { return };
-        if self
-            .observer()
-            .is_some_and(|o| o.summary().terminal || o.summary().error.is_some())
-        {
+        if self.observer().is_some_and(|o| o.summary().is_decided()) {
             self.judge(None, None);
             return;
         }
@@ -402,23 +435,22 @@ impl Drop for Attempt {
             call.settle(*index, verdict);
         }
         tracing::debug!(target = %ticket.target(), "attempt dropped while open");
+        if failed.is_none()
+            && let Some(gap) = self.stall.as_mut().and_then(Stall::largest)
+            && let Some(ticket) = self.ticket.take()
+        {
+            let outcome = Outcome::new(Verdict::new(Class::Abandoned)).largest_gap(Some(gap));
+            ticket.settle_at(outcome, self.router.now());
+        }
     }
 }
 
-fn shape(parts: &Parts) -> Shape {
-    if !parts.status.is_success() {
-        return Shape::Failure;
-    }
-    let content_type = parts.headers.get(header::CONTENT_TYPE);
-    let content_type = content_type
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+/// The shape of a good answer that is no stream.
+fn shape_of(content_type: &str) -> Shape {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let is = |kind: &str| essence.eq_ignore_ascii_case(kind);
     let end = |len| essence.get(essence.len().saturating_sub(len)..);
-    if is("text/event-stream") {
-        Shape::Stream
-    } else if is("application/json")
+    if is("application/json")
         || ["", "text/html", "text/plain"].into_iter().any(is)
         || end(5).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
     {

@@ -15,7 +15,7 @@ use super::{
     attempt::{Attempt, Shape},
     response_body::{ResponseBody, Watched},
 };
-use crate::{classify::Transport, dialect::sse::Observer, router::OutcomeRouter};
+use crate::{classify::Transport, dialect::stream::Observer, router::OutcomeRouter};
 
 /// No more than this of a body is held, comments and all.
 const MAX_BYTES: usize = 64 * 1024;
@@ -117,7 +117,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         attempt.observer().is_some_and(|observer| {
             let summary = observer.summary();
             summary.first_content.is_some()
-                || summary.terminal
+                || summary.is_decided()
                 || summary.events.max(summary.keep_alives) >= MAX_EVENTS
         })
     }
@@ -128,7 +128,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         if let Some(attempt) = &mut self.attempt {
             attempt.frame(&frame);
             if let Some(summary) = attempt.observer().map(Observer::summary) {
-                failed = summary.error.is_some() && summary.first_content.is_none();
+                failed = summary.has_failed() && summary.first_content.is_none();
                 if summary.keep_alives > 0 && self.pinged.is_none() {
                     self.pinged = Some(router.now());
                 }

@@ -128,7 +128,11 @@ impl<R: Body<Data = Bytes>> Watched<R> {
             }
             None => {}
         }
-        let polled = ready!(self.rest.as_mut().poll_frame(cx));
+        let rest = self.rest.as_mut();
+        let polled = match self.attempt.as_mut().and_then(|attempt| attempt.stall()) {
+            Some(stall) => ready!(stall.poll(cx, |cx| rest.poll_frame(cx))),
+            None => ready!(rest.poll_frame(cx)),
+        };
         match &polled {
             Some(Ok(frame)) => {
                 if let Some(attempt) = &mut self.attempt {

@@ -62,6 +62,7 @@ pub struct Outcome {
     limits: Limits,
     usage: Option<Usage>,
     first_content: Option<Duration>,
+    largest_gap: Option<Duration>,
     timed: bool,
 }
 
@@ -73,6 +74,7 @@ impl Outcome {
             limits: Limits::default(),
             usage: None,
             first_content: None,
+            largest_gap: None,
             timed: true,
         }
     }
@@ -92,6 +94,13 @@ impl Outcome {
     /// Adds the time from the start to the first content of a streamed answer.
     pub fn first_content(mut self, after: Option<Duration>) -> Self {
         self.first_content = after;
+        self
+    }
+
+    /// Adds the longest that a stream was silent after its first content while the caller waited for
+    /// more: a stall. `None` where the caller never had to wait.
+    pub fn largest_gap(mut self, gap: Option<Duration>) -> Self {
+        self.largest_gap = gap;
         self
     }
 
@@ -266,6 +275,7 @@ impl Ticket {
             target = %target.name,
             class = class.as_str(),
             attempt = self.routed.attempt,
+            largest_gap = ?outcome.largest_gap,
             outcome = %self.routed.id,
             "attempt settled",
         );

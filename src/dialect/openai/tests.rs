@@ -4,7 +4,7 @@ use super::*;
 use crate::dialect::detect;
 
 fn summary(stream: &str) -> StreamSummary {
-    let mut observer = sse::Observer::new(&OpenAi);
+    let mut observer = stream::Observer::new(&OpenAi, stream::Framing::Sse);
     observer.feed(stream.as_bytes());
     observer.finish();
     observer.into_summary()

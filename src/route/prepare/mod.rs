@@ -259,6 +259,7 @@ impl<S> Prepared<S> {
             self.task.take(),
             uri,
             self.dialect,
+            self.located.stream,
             checking,
         );
         self.into_step(Some((attempt, hold_back)))
