@@ -126,3 +126,123 @@ impl fmt::Debug for Bell {
         f.debug_struct("Bell").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use tokio::time::advance;
+    use tokio_test::{assert_pending, assert_ready, task};
+
+    use super::*;
+
+    /// Something that is polled, and wakes when it is told to.
+    #[derive(Clone, Default)]
+    struct Source(Rc<RefCell<(bool, Option<Waker>)>>);
+
+    impl Source {
+        fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+            let mut inner = self.0.borrow_mut();
+            if mem::take(&mut inner.0) {
+                return Poll::Ready(());
+            }
+            inner.1 = Some(cx.waker().clone());
+            Poll::Pending
+        }
+
+        fn send(&self) {
+            self.0.borrow_mut().0 = true;
+            self.wake();
+        }
+
+        fn wake(&self) {
+            let waker = self.0.borrow_mut().1.take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    fn stall() -> (Stall, Source) {
+        let router = OutcomeRouter::builder().model("a").build().unwrap();
+        (Stall::new(&router), Source::default())
+    }
+
+    async fn seconds(seconds: u64) {
+        advance(Duration::from_secs(seconds)).await;
+    }
+
+    fn largest(stall: &mut Stall) -> Option<u64> {
+        stall.largest().map(|gap| gap.as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_lasts_until_the_body_wakes_and_not_until_the_caller_comes_back() {
+        let (mut stall, source) = stall();
+        let mut task = task::spawn(());
+        assert_pending!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        seconds(2).await;
+        assert!(!task.is_woken());
+        source.send();
+        assert!(task.is_woken());
+        seconds(30).await;
+        assert_ready!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        assert_eq!(largest(&mut stall), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_of_the_caller_is_no_silence() {
+        let (mut stall, source) = stall();
+        let mut task = task::spawn(());
+        for _ in 0..3 {
+            source.send();
+            seconds(30).await;
+            assert_ready!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        }
+        assert_eq!(largest(&mut stall), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn being_woken_for_nothing_does_not_end_a_silence() {
+        let (mut stall, source) = stall();
+        let mut task = task::spawn(());
+        for _ in 0..3 {
+            assert_pending!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+            seconds(1).await;
+            source.wake();
+        }
+        assert_pending!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        seconds(1).await;
+        source.send();
+        seconds(30).await;
+        assert_ready!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        assert_eq!(largest(&mut stall), Some(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_of_several_counts_and_so_does_one_that_has_not_ended() {
+        let (mut stall, source) = stall();
+        let mut task = task::spawn(());
+        for wait in [1, 3, 2] {
+            assert_pending!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+            seconds(wait).await;
+            source.send();
+            assert_ready!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        }
+        assert_eq!(largest(&mut stall), Some(3));
+        assert_pending!(task.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        seconds(7).await;
+        assert_eq!(largest(&mut stall), Some(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asked_last_is_woken() {
+        let (mut stall, source) = stall();
+        let (mut one, mut other) = (task::spawn(()), task::spawn(()));
+        assert_pending!(one.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        assert_pending!(other.enter(|cx, _| stall.poll(cx, |cx| source.poll(cx))));
+        source.send();
+        assert!(other.is_woken());
+        assert!(!one.is_woken());
+    }
+}

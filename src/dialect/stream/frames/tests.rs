@@ -198,13 +198,9 @@ fn a_frame_that_is_cut_off_is_none() {
 
 #[test]
 fn f06_a_long_frame_is_not_kept_and_still_checked() {
-    for length in [
-        super::MAX_EVENT - 1000,
-        super::MAX_EVENT,
-        3 * super::MAX_EVENT,
-    ] {
+    for length in [MAX_EVENT - 1000, MAX_EVENT, 3 * MAX_EVENT] {
         let mut stream = event("image", &"x".repeat(length));
-        let long = u64::from(stream.len() > super::MAX_EVENT);
+        let long = u64::from(stream.len() > MAX_EVENT);
         stream.extend(event("a", "{}"));
         let mut observer = Observer::new(&OpenAi, Framing::Frames);
         for part in stream.chunks(10_007) {
@@ -212,7 +208,7 @@ fn f06_a_long_frame_is_not_kept_and_still_checked() {
             let Framer::Frames(frames) = &observer.framer else {
                 unreachable!()
             };
-            assert!(frames.held.capacity() <= 2 * super::MAX_EVENT);
+            assert!(frames.held.capacity() <= 2 * MAX_EVENT);
         }
         let summary = observer.into_summary();
         assert_eq!((summary.events, summary.oversized), (2, long), "{length}");
