@@ -355,17 +355,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             event_frame(name, &payload)
         }
     });
-    let headers = prop::collection::vec(any::<u8>(), 0..40).prop_map(|headers| {
-        let mut frame = [
-            (16 + headers.len() as u32).to_be_bytes(),
-            (headers.len() as u32).to_be_bytes(),
-        ]
-        .concat();
-        frame.extend(frames::crc32(&frame).to_be_bytes());
-        frame.extend(headers);
-        frame.extend(frames::crc32(&frame).to_be_bytes());
-        frame
-    });
+    let headers = prop::collection::vec(any::<u8>(), 0..40)
+        .prop_map(|headers| frames::raw_frame(&headers, b"{}"));
     prop_oneof![
         6 => good,
         1 => headers,

@@ -10,11 +10,16 @@ pub fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
         written.extend_from_slice(&u16::try_from(value.len()).unwrap().to_be_bytes());
         written.extend_from_slice(value.as_bytes());
     }
+    raw_frame(&written, payload)
+}
+
+/// A frame of these headers as they are written.
+pub fn raw_frame(written: &[u8], payload: &[u8]) -> Vec<u8> {
     let length = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
     let total = 12 + written.len() + payload.len() + 4;
     let mut frame = [length(total), length(written.len())].concat();
     frame.extend_from_slice(&crc32(&frame).to_be_bytes());
-    frame.extend_from_slice(&written);
+    frame.extend_from_slice(written);
     frame.extend_from_slice(payload);
     frame.extend_from_slice(&crc32(&frame).to_be_bytes());
     frame

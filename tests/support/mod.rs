@@ -28,7 +28,7 @@ use tower_outcome::{OutcomeRouter, router::Passed};
 
 pub use self::{
     body::{Frames, Step},
-    frames::{crc32, event_frame, exception_frame, frame},
+    frames::{crc32, event_frame, exception_frame, frame, raw_frame},
     provider::{Provider, Reply, Seen},
 };
 
