@@ -46,6 +46,8 @@ struct Head {
     status: StatusCode,
     wall: SystemTime,
     limits: Limits,
+    /// What the headers say of it; the body knows better.
+    usage: Option<Usage>,
     verdict: Verdict,
     /// Kept once the head has been released.
     headers: HeaderMap,
@@ -158,6 +160,7 @@ impl Attempt {
             status: parts.status,
             wall,
             limits,
+            usage: Usage::of_headers(&parts.headers),
             verdict,
             headers: HeaderMap::new(),
         });
@@ -324,11 +327,9 @@ impl Attempt {
         if let Some((call, index)) = &self.call {
             call.settle(*index, verdict.clone());
         }
-        let limits = self
-            .head
-            .as_ref()
-            .map(|head| head.limits)
-            .unwrap_or_default();
+        let head = self.head.as_ref();
+        let limits = head.map(|head| head.limits).unwrap_or_default();
+        let usage = usage.or_else(|| head?.usage);
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
             .usage(usage)
@@ -336,7 +337,17 @@ impl Attempt {
         if self.released {
             outcome = outcome.untimed();
         }
-        ticket.settle_at(outcome, now);
+        let cost = ticket.settle_at(outcome, now);
+        self.note_cost(usage, cost);
+    }
+
+    /// Tells the call what the attempt used and cost.
+    fn note_cost(&self, usage: Option<Usage>, cost: Option<f64>) {
+        if let Some((call, index)) = &self.call
+            && usage.is_some()
+        {
+            call.note_cost(*index, usage, cost);
+        }
     }
 
     /// Asks the classifier. Its panic is its own: the shipped rules then judge.
@@ -402,6 +413,12 @@ impl Drop for Attempt {
             call.settle(*index, verdict);
         }
         tracing::debug!(target = %ticket.target(), "attempt dropped while open");
+        // What came of the answer was paid for.
+        let usage = self.observer().and_then(|o| o.summary().usage);
+        let usage = usage.or_else(|| self.head.as_ref()?.usage);
+        if let Some(ticket) = self.ticket.take() {
+            self.note_cost(usage, ticket.drop_used(usage));
+        }
     }
 }
 

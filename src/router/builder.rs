@@ -22,9 +22,10 @@ use super::{
     numbers::Numbers,
     pool::Pool,
     posted::{Number, Posted},
+    price::Price,
     sessions::Sessions,
     stripes::{Handles, Padded},
-    target::{Price, Target},
+    target::Target,
     upstream::{Credential, Upstream},
 };
 use crate::{
@@ -299,6 +300,7 @@ impl Assembly {
             preference: pool.preference,
             beliefs: Beliefs::new(Quality::new(&expected, ordered, TASKS, now), expected.len()),
             derive_sessions: pool.derive_sessions,
+            ask_usage: pool.ask_usage,
             cascade: pool.cascade.then_some(pool.cascade_below),
             checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
         });
@@ -337,7 +339,7 @@ impl Assembly {
         let mut slot = 0;
         if let Some(group) = self.groups.get_mut(group) {
             slot = group.members.len();
-            group.members.push(Member::new(now));
+            group.members.push(Member::new(target.price, now));
         }
         self.targets.push(TargetEntry {
             name: target.label().into(),
@@ -426,7 +428,7 @@ fn check_settings(what: &str, pool: &Pool) -> Result<(), BuildError> {
             );
         }
         if !target.price.is_none_or(Price::is_sound) {
-            return refuse(format!("{what}: the price"), "two numbers of at least 0");
+            return refuse(format!("{what}: the price"), "numbers of at least 0");
         }
         if !target.preference.is_none_or(at_least_0) {
             return refuse(format!("{what}: the preference"), "a number of at least 0");

@@ -29,10 +29,12 @@ mod lock;
 mod numbers;
 mod pool;
 mod posted;
+mod price;
 mod request;
 mod routed;
 mod sessions;
 mod snapshot;
+mod spent;
 mod stripes;
 mod target;
 mod ticket;
@@ -62,6 +64,7 @@ use self::{
     ledger::{Change, Formed, Ledger, Scored},
     numbers::Numbers,
     posted::{Number, Posted},
+    price::Tariff,
     sessions::Sessions,
     stripes::{Handles, Padded},
     ticket::Plan,
@@ -75,10 +78,11 @@ pub use self::{
     learned::Learned,
     ledger::{OutcomeId, Score},
     pool::{Mode, NobodyFree, Pool},
+    price::Price,
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
-    target::{Price, Target},
+    target::Target,
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
 };
@@ -149,6 +153,7 @@ struct PoolEntry {
     upgrade: bool,
     hold_back: bool,
     derive_sessions: bool,
+    ask_usage: bool,
     cost_weight: f64,
     objective: Option<Duration>,
     preference: Option<f64>,
@@ -335,12 +340,16 @@ impl OutcomeRouter {
     }
 
     /// Sets what a target costs from now on. Returns whether there is a target of this name in a pool
-    /// of this name, and the price is one: two numbers of at least 0.
+    /// of this name, and the price is one: numbers of at least 0.
     #[must_use = "it is false where there is no such target"]
     pub fn set_price(&self, pool: &str, target: &str, price: Price) -> bool {
         let entry = self.inner.named(pool, target).filter(|_| price.is_sound());
         if let Some(entry) = entry {
             entry.price.set(price);
+            let mut group = self.inner.group(entry.group);
+            if let Some(member) = group.members.get_mut(entry.slot) {
+                member.spent.set_price(price);
+            }
         }
         entry.is_some()
     }
@@ -432,6 +441,7 @@ impl OutcomeRouter {
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
+            ask_usage: pool.ask_usage,
             checks: pool.checks.clone(),
             cascade: pool.cascade,
         })
@@ -607,6 +617,7 @@ pub(crate) struct PoolRules {
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) ask_usage: bool,
     pub(crate) checks: Option<Checks>,
     /// Below which quality an answer is asked for again, where that is wanted.
     pub(crate) cascade: Option<Score>,
@@ -627,32 +638,6 @@ fn mode_to_u8(mode: Mode) -> u8 {
         Mode::Route => 0,
         Mode::Observe => 1,
         Mode::Off => 2,
-    }
-}
-
-/// A price that can be changed while decisions read it.
-#[derive(Debug)]
-struct Tariff {
-    input: Number,
-    output: Number,
-}
-
-impl Tariff {
-    fn new(price: Option<Price>) -> Self {
-        let Price { input, output } = price.unwrap_or_default();
-        Self {
-            input: Number::new(input),
-            output: Number::new(output),
-        }
-    }
-
-    fn set(&self, price: Price) {
-        self.input.set(price.input);
-        self.output.set(price.output);
-    }
-
-    fn get(&self) -> Price {
-        Price::per_million(self.input.get(), self.output.get())
     }
 }
 
