@@ -248,7 +248,7 @@ impl Observer {
 
 /// Where lines and blocks of lines end.
 #[derive(Debug)]
-struct Lines {
+pub(crate) struct Lines {
     /// The last byte was a CR, to which a following LF belongs.
     after_cr: bool,
     /// Whether the current line has no byte yet.
@@ -260,7 +260,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             after_cr: false,
             line_empty: true,
@@ -273,7 +273,7 @@ impl Lines {
     ///
     /// A block ends with a blank line. A comment before an event is a block of its own, so that
     /// comments never pile up; so is the LF of a CR LF that follows a block.
-    fn block_end(&mut self, chunk: &[u8]) -> Option<usize> {
+    pub(crate) fn block_end(&mut self, chunk: &[u8]) -> Option<usize> {
         if chunk.is_empty() {
             return None;
         }

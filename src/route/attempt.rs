@@ -10,7 +10,7 @@ use http_body::Frame;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::inspect::is_encoded;
+use super::{inspect::is_encoded, usage::UsageFilter};
 use crate::{
     checks::{Answer, Checks, Graded},
     classify::{
@@ -38,6 +38,8 @@ pub(super) struct Attempt {
     /// Present where good answers are checked.
     checking: Option<Box<Checking>>,
     first_content: Option<Duration>,
+    /// The request asks for the usage of its stream, though its caller did not.
+    asks_usage: bool,
     /// The head is with the caller, whose pace decides from here on.
     released: bool,
 }
@@ -122,8 +124,20 @@ impl Attempt {
             watch: Watch::Opaque,
             checking,
             first_content: None,
+            asks_usage: false,
             released: false,
         })
+    }
+
+    /// Notes that the request asks for the usage of its stream, though its caller did not.
+    pub(super) fn ask_usage(&mut self) {
+        self.asks_usage = true;
+    }
+
+    /// Returns what takes out of the stream what only we asked for, once its head is known.
+    pub(super) fn usage_filter(&self) -> Option<Box<UsageFilter>> {
+        let asked = self.asks_usage && self.observer().is_some();
+        asked.then(|| Box::new(UsageFilter::new(self.dialect)))
     }
 
     /// Tells the caller who serves.
@@ -266,6 +280,12 @@ impl Attempt {
             .with_body(body)
             .with_transport(transport);
         let (verdict, usage) = self.classify(&seen);
+        if self.asks_usage
+            && let (BodySeen::Whole(body), Some(ticket)) = (&seen.body, &self.ticket)
+            && refuses_to_tell(head.status, body)
+        {
+            self.router.usage_refused(ticket.target_id(), now);
+        }
         let graded = match (&self.checking, &seen.body) {
             _ if verdict.class != Class::Success => None,
             (Some(checking), BodySeen::Whole(body)) => self.grade(checking, body),
@@ -420,6 +440,17 @@ impl Drop for Attempt {
             self.note_cost(usage, ticket.drop_used(usage));
         }
     }
+}
+
+/// Whether a request was refused because it asks for the usage of its stream. That a prompt of this
+/// text is quoted does no harm: nobody is asked for a while.
+fn refuses_to_tell(status: StatusCode, body: &[u8]) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    ) && ["stream_options", "include_usage"]
+        .into_iter()
+        .any(|name| memchr::memmem::find(body, name.as_bytes()).is_some())
 }
 
 fn shape(parts: &Parts) -> Shape {

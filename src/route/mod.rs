@@ -37,6 +37,7 @@ mod request_body;
 mod response_body;
 mod rewrite;
 mod service;
+mod usage;
 mod waiting;
 
 #[cfg(feature = "gateway")]

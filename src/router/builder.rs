@@ -12,6 +12,7 @@ use http::HeaderName;
 
 use super::{
     Around, Inner, OutcomeRouter, Tariff,
+    asking::Asking,
     beliefs::Beliefs,
     clock::{Clock, SystemClock},
     counters::Counters,
@@ -356,6 +357,7 @@ impl Assembly {
             preference: target.preference,
             weight: target.weight,
             drained: AtomicBool::new(false),
+            asking: Asking::default(),
             posted: Posted::new(),
         });
     }

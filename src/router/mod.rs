@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod asking;
 mod beliefs;
 mod builder;
 mod clock;
@@ -56,6 +57,7 @@ use std::{
 use tokio::time::Instant;
 
 use self::{
+    asking::Asking,
     beliefs::Beliefs,
     credential::CredentialState,
     error::UnavailableKind,
@@ -179,6 +181,7 @@ struct TargetEntry {
     preference: Option<f64>,
     weight: f64,
     drained: AtomicBool,
+    asking: Asking,
     posted: Posted,
 }
 
@@ -461,6 +464,21 @@ impl OutcomeRouter {
             .targets
             .get(target.0 as usize)
             .is_some_and(|target| target.credential.is_some())
+    }
+
+    /// Returns whether a target may be asked what its streams used.
+    pub(crate) fn may_ask_usage(&self, target: TargetId, now: Instant) -> bool {
+        let target = self.inner.targets.get(target.0 as usize);
+        target.is_some_and(|target| target.asking.may(self.inner.epoch, now))
+    }
+
+    /// Takes in that a target refused a request because it was asked what its stream used.
+    pub(crate) fn usage_refused(&self, target: TargetId, now: Instant) {
+        let target = self.inner.targets.get(target.0 as usize);
+        if let Some(target) = target.filter(|it| it.asking.refused(self.inner.epoch, now)) {
+            self.counters().usage_refused();
+            tracing::debug!(target = %target.name, "does not tell what its streams use");
+        }
     }
 
     /// Returns a number from 0 to 1 that is a function of the seed and of how often it was asked.
