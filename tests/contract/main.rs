@@ -13,4 +13,5 @@ mod mode;
 mod passing;
 mod readiness;
 mod shadow;
+mod usage;
 mod waiting;
