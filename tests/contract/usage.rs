@@ -67,7 +67,7 @@ fn first(router: &OutcomeRouter) -> TargetSnapshot {
 
 #[track_caller]
 fn assert_dollars(dollars: Option<f64>, expected: f64) {
-    let dollars = dollars.expect("known");
+    let dollars = dollars.unwrap();
     assert!(
         (dollars - expected).abs() < 1e-9,
         "{dollars}, not {expected}"
