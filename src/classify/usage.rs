@@ -74,7 +74,8 @@ impl Usage {
     pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
         let count = |name| headers.get(name)?.to_str().ok()?.trim().parse().ok();
         let report = Report::beside([
-            count("x-amzn-bedrock-input-token-count"),
+            // Always there where any is: most answers are done with it.
+            Some(count("x-amzn-bedrock-input-token-count")?),
             count("x-amzn-bedrock-output-token-count"),
             count("x-amzn-bedrock-cache-read-input-token-count"),
             count("x-amzn-bedrock-cache-write-input-token-count"),

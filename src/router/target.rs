@@ -49,7 +49,7 @@ impl Target {
         self
     }
 
-    /// Sets the objective for this target; see [`Pool::objective`].
+    /// Sets the objective for this target; see [`Pool::objective`](super::Pool::objective).
     #[must_use]
     pub fn objective(mut self, objective: Duration) -> Self {
         self.objective = Some(objective);
@@ -57,7 +57,7 @@ impl Target {
     }
 
     /// Sets what is subtracted from its score, at least 0: a handicap in expected score. Replaces
-    /// what [`Pool::preference`] says for its rank.
+    /// what [`Pool::preference`](super::Pool::preference) says for its rank.
     #[must_use]
     pub fn preference(mut self, handicap: f64) -> Self {
         self.preference = Some(handicap);
