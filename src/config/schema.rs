@@ -74,6 +74,8 @@ pub(super) struct Pool {
     #[serde(default)]
     pub(super) derive_sessions: bool,
     #[serde(default)]
+    pub(super) ask_usage: bool,
+    #[serde(default)]
     pub(super) success_when: Vec<Check>,
     pub(super) cascade: Option<Spanned<bool>>,
     pub(super) cascade_below: Option<Spanned<f64>>,
@@ -142,4 +144,6 @@ pub(super) struct Target {
 pub(super) struct Price {
     pub(super) input: Spanned<f64>,
     pub(super) output: Spanned<f64>,
+    pub(super) cached: Option<Spanned<f64>>,
+    pub(super) written: Option<Spanned<f64>>,
 }

@@ -54,6 +54,12 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         body: &[Bytes],
     ) -> Result<Located, Unroutable>;
 
+    /// Returns whether the streams of an endpoint tell what they used only where
+    /// `stream_options.include_usage` asks them to, in an event of its own. Default: they do not.
+    fn asks_usage(&self, _endpoint: Endpoint) -> bool {
+        false
+    }
+
     /// Takes in one event of a streamed answer.
     fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary);
 

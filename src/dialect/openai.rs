@@ -40,6 +40,10 @@ impl Dialect for OpenAi {
         locate::locate(content_type, body)
     }
 
+    fn asks_usage(&self, endpoint: Endpoint) -> bool {
+        matches!(endpoint.operation, "/chat/completions" | "/completions")
+    }
+
     fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if event.data == b"[DONE]" {
             summary.terminal = true;

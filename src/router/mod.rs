@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod asking;
 mod beliefs;
 mod builder;
 mod clock;
@@ -29,10 +30,12 @@ mod lock;
 mod numbers;
 mod pool;
 mod posted;
+mod price;
 mod request;
 mod routed;
 mod sessions;
 mod snapshot;
+mod spent;
 mod stripes;
 mod target;
 mod ticket;
@@ -54,6 +57,7 @@ use std::{
 use tokio::time::Instant;
 
 use self::{
+    asking::Asking,
     beliefs::Beliefs,
     credential::CredentialState,
     error::UnavailableKind,
@@ -62,6 +66,7 @@ use self::{
     ledger::{Change, Formed, Ledger, Scored},
     numbers::Numbers,
     posted::{Number, Posted},
+    price::Tariff,
     sessions::Sessions,
     stripes::{Handles, Padded},
     ticket::Plan,
@@ -75,10 +80,11 @@ pub use self::{
     learned::Learned,
     ledger::{OutcomeId, Score},
     pool::{Mode, NobodyFree, Pool},
+    price::Price,
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
-    target::{Price, Target},
+    target::Target,
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
 };
@@ -149,6 +155,7 @@ struct PoolEntry {
     upgrade: bool,
     hold_back: bool,
     derive_sessions: bool,
+    ask_usage: bool,
     cost_weight: f64,
     objective: Option<Duration>,
     preference: Option<f64>,
@@ -174,6 +181,7 @@ struct TargetEntry {
     preference: Option<f64>,
     weight: f64,
     drained: AtomicBool,
+    asking: Asking,
     posted: Posted,
 }
 
@@ -335,12 +343,16 @@ impl OutcomeRouter {
     }
 
     /// Sets what a target costs from now on. Returns whether there is a target of this name in a pool
-    /// of this name, and the price is one: two numbers of at least 0.
+    /// of this name, and the price is one: numbers of at least 0.
     #[must_use = "it is false where there is no such target"]
     pub fn set_price(&self, pool: &str, target: &str, price: Price) -> bool {
         let entry = self.inner.named(pool, target).filter(|_| price.is_sound());
         if let Some(entry) = entry {
             entry.price.set(price);
+            let mut group = self.inner.group(entry.group);
+            if let Some(member) = group.members.get_mut(entry.slot) {
+                member.spent.set_price(price);
+            }
         }
         entry.is_some()
     }
@@ -432,6 +444,7 @@ impl OutcomeRouter {
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
+            ask_usage: pool.ask_usage,
             checks: pool.checks.clone(),
             cascade: pool.cascade,
         })
@@ -451,6 +464,21 @@ impl OutcomeRouter {
             .targets
             .get(target.0 as usize)
             .is_some_and(|target| target.credential.is_some())
+    }
+
+    /// Returns whether a target may be asked what its streams used.
+    pub(crate) fn may_ask_usage(&self, target: TargetId, now: Instant) -> bool {
+        let target = self.inner.targets.get(target.0 as usize);
+        target.is_some_and(|target| target.asking.may(self.inner.epoch, now))
+    }
+
+    /// Takes in that a target refused a request because it was asked what its stream used.
+    pub(crate) fn usage_refused(&self, target: TargetId, now: Instant) {
+        let target = self.inner.targets.get(target.0 as usize);
+        if let Some(target) = target.filter(|it| it.asking.refused(self.inner.epoch, now)) {
+            self.counters().usage_refused();
+            tracing::debug!(target = %target.name, "does not tell what its streams use");
+        }
     }
 
     /// Returns a number from 0 to 1 that is a function of the seed and of how often it was asked.
@@ -607,6 +635,7 @@ pub(crate) struct PoolRules {
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) ask_usage: bool,
     pub(crate) checks: Option<Checks>,
     /// Below which quality an answer is asked for again, where that is wanted.
     pub(crate) cascade: Option<Score>,
@@ -627,32 +656,6 @@ fn mode_to_u8(mode: Mode) -> u8 {
         Mode::Route => 0,
         Mode::Observe => 1,
         Mode::Off => 2,
-    }
-}
-
-/// A price that can be changed while decisions read it.
-#[derive(Debug)]
-struct Tariff {
-    input: Number,
-    output: Number,
-}
-
-impl Tariff {
-    fn new(price: Option<Price>) -> Self {
-        let Price { input, output } = price.unwrap_or_default();
-        Self {
-            input: Number::new(input),
-            output: Number::new(output),
-        }
-    }
-
-    fn set(&self, price: Price) {
-        self.input.set(price.input);
-        self.output.set(price.output);
-    }
-
-    fn get(&self) -> Price {
-        Price::per_million(self.input.get(), self.output.get())
     }
 }
 
