@@ -69,7 +69,7 @@ if [ -n "$full" ]; then
     PROPTEST_CASES=5000 cargo test --locked --all-features --lib --tests
     if cargo +nightly --version >/dev/null 2>&1; then
         command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-        for target in json answers streams; do
+        for target in json answers headers sse lines frames array; do
             step "fuzzing $target for a minute"
             cargo +nightly fuzz run "$target" -- -max_total_time=60 -max_len=4096 -print_final_stats=1
         done

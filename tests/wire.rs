@@ -33,7 +33,7 @@ use tower_outcome::{
     dialect::{
         self, Dialect, Place,
         json::{self, Edit},
-        sse,
+        stream::{Framing, Observer},
     },
 };
 
@@ -41,10 +41,7 @@ use vector::{Bad, Vector};
 
 /// Vectors that are not understood yet, with the reason. Each must in fact disagree, so that the
 /// list cannot go stale.
-const NOT_YET: &[(&str, &str)] = &[(
-    "bedrock-eventstream-throttled",
-    "frames are not looked into",
-)];
+const NOT_YET: &[(&str, &str)] = &[];
 
 #[test]
 fn responses_are_classified_as_the_vectors_say() {
@@ -104,16 +101,13 @@ fn response(vector: &Vector, piece: usize) -> Result<Option<Value>, Bad> {
         .get("content-type")
         .and_then(|kind| kind.to_str().ok());
     let content_type = content_type.unwrap_or_default();
-    if content_type.starts_with("application/vnd.amazon.eventstream") {
-        return Ok(None);
-    }
     let mut summary = None;
-    if content_type.starts_with("text/event-stream") {
+    if let Some(framing) = Framing::of(content_type) {
         let path = path.split('?').next().unwrap_or_default();
         let Some((dialect, _)) = dialect::detect(path) else {
             return Ok(None);
         };
-        summary = Some(observe(dialect, &body, piece));
+        summary = Some(observe(dialect, framing, &body, piece));
     }
 
     let usage = match &summary {
@@ -144,8 +138,13 @@ fn response(vector: &Vector, piece: usize) -> Result<Option<Value>, Bad> {
     })))
 }
 
-fn observe(dialect: &'static dyn Dialect, body: &[u8], piece: usize) -> StreamSummary {
-    let mut observer = sse::Observer::new(dialect);
+fn observe(
+    dialect: &'static dyn Dialect,
+    framing: Framing,
+    body: &[u8],
+    piece: usize,
+) -> StreamSummary {
+    let mut observer = Observer::new(dialect, framing);
     for chunk in body.chunks(piece.min(body.len()).max(1)) {
         observer.feed(chunk);
     }

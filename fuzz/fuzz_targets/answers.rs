@@ -36,7 +36,9 @@ fuzz_target!(|input: (u16, Vec<(u8, Vec<u8>)>, &[u8])| {
     let _ = Limits::from_headers(&headers, wall);
     let _ = ErrorView::parse(body);
     let _ = Usage::of_body(body);
-    let Ok(status) = StatusCode::from_u16(status) else { return };
+    let Ok(status) = StatusCode::from_u16(status) else {
+        return;
+    };
     let head = Seen::head("/v1/chat/completions", status, &headers, wall);
     let _ = DefaultClassifier.classify(&head);
     let _ = DefaultClassifier.classify(&head.with_body(BodySeen::Whole(body.into())));

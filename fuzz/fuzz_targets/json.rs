@@ -10,7 +10,10 @@ use tower_outcome::dialect::json;
 fuzz_target!(|input: (u8, &[u8])| {
     let (piece, text) = input;
     let whole = [Bytes::copy_from_slice(text)];
-    let pieces: Vec<_> = text.chunks(usize::from(piece).max(1)).map(Bytes::copy_from_slice).collect();
+    let pieces: Vec<_> = text
+        .chunks(usize::from(piece).max(1))
+        .map(Bytes::copy_from_slice)
+        .collect();
     let sites = |body: &[Bytes]| {
         json::members(body)
             .map(|member| member.map(|(key, value)| (key.into_owned(), value.range())))
@@ -18,7 +21,11 @@ fuzz_target!(|input: (u8, &[u8])| {
     };
     let found = sites(&whole);
     assert_eq!(found, sites(&pieces));
-    let ranges: Vec<_> = found.iter().flatten().filter(|(key, _)| key == "model").collect();
+    let ranges: Vec<_> = found
+        .iter()
+        .flatten()
+        .filter(|(key, _)| key == "model")
+        .collect();
     let ranges: Vec<_> = ranges.into_iter().map(|(_, range)| range.clone()).collect();
     let spliced = json::splice(&pieces, &ranges, &json::escape("other \"model\"\n"));
     let bytes: Vec<u8> = spliced.chunks.iter().flatten().copied().collect();

@@ -3,7 +3,7 @@
 
 use crate::{
     classify::{Finish, Json, Object, response_finish, says},
-    dialect::sse,
+    dialect::stream,
 };
 
 #[derive(Debug, Default, PartialEq)]
@@ -39,7 +39,7 @@ impl Said {
     /// Reads a stream of events.
     pub(super) fn in_stream(body: &[u8]) -> Self {
         let mut said = Self::default();
-        sse::each_data(body, |data| {
+        stream::each_data(body, |data| {
             if let Ok(data) = Object::parse(data) {
                 said.add_event(&data);
             }

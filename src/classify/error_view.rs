@@ -76,18 +76,29 @@ impl ErrorView {
         }
     }
 
+    /// Looks at an error that the framing of a stream names; what it sends with that is JSON or a
+    /// message.
+    pub(crate) fn of_exception(name: &str, data: &[u8]) -> Self {
+        let mut view = match Json::parse(data) {
+            Ok(json) => Self::of_failure(json).unwrap_or_default(),
+            Err(_) => Self {
+                message: Some(clip(&String::from_utf8_lossy(data), MAX_MESSAGE)),
+                ..Self::default()
+            },
+        };
+        view.details.push(clip(bare_code(name), MAX_CODE));
+        view
+    }
+
     /// Adds the codes that stand in headers.
     pub(crate) fn add_headers(&mut self, headers: &HeaderMap) {
-        // "ThrottlingException:http://internal.amazon.com/…", sometimes with a "namespace#".
         let Some(kind) = headers
             .get("x-amzn-errortype")
             .and_then(|value| value.to_str().ok())
         else {
             return;
         };
-        let kind = kind.split(':').next().unwrap_or_default();
-        let kind = kind.rsplit('#').next().unwrap_or_default();
-        self.details.push(clip(kind, MAX_CODE));
+        self.details.push(clip(bare_code(kind), MAX_CODE));
     }
 
     /// Returns the `type`, such as `rate_limit_error`.
@@ -327,6 +338,12 @@ fn number(value: Json<'_>) -> Option<f64> {
 fn http_status(value: Json<'_>) -> Option<u16> {
     let status = number(value).filter(|status| (400.0..600.0).contains(status))?;
     Some(status as u16)
+}
+
+/// AWS writes "ThrottlingException:http://internal.amazon.com/…", sometimes with a "namespace#".
+fn bare_code(code: &str) -> &str {
+    let code = code.split(':').next().unwrap_or_default();
+    code.rsplit('#').next().unwrap_or_default()
 }
 
 fn clip(text: &str, max: usize) -> String {

@@ -98,6 +98,10 @@ fn streamed(summary: &StreamSummary, transport: Option<Transport>) -> Verdict {
     if let Some(error) = &summary.error {
         return error.clone();
     }
+    if summary.malformed {
+        // The caller's client cannot read on either.
+        return Verdict::new(Class::Truncated);
+    }
     match (summary.finish, transport) {
         (Some(finish), _) if summary.terminal => finish.judge(summary.answered),
         (_, Some(transport)) => Ending::Cut(transport).verdict(),

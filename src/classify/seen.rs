@@ -109,12 +109,25 @@ pub struct StreamSummary {
     pub usage: Option<Usage>,
     /// Number of events that were too long to be looked into.
     pub oversized: u64,
+    /// Whether it stopped making sense as a stream, so that what followed was not looked at: a
+    /// frame whose checksum is wrong, something else in place of an array.
+    pub malformed: bool,
     /// The choices that have begun and not ended, a bit each: with several, the first finish
     /// reason does not end the stream.
     pub(crate) open_choices: u64,
 }
 
 impl StreamSummary {
+    /// Whether it has said how it ends, so that nothing that follows is missed.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.terminal || self.has_failed()
+    }
+
+    /// Whether it can no longer end well.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.error.is_some() || self.malformed
+    }
+
     /// Takes in what the current event brought of the answer.
     pub(crate) fn add_parts(&mut self, parts: Parts) {
         if parts.answer || parts.reasoning {

@@ -41,6 +41,7 @@
 //! objective_ms = 20000             # answers are worth something until then; none unless given
 //! preference = 0.05                # expected score given up to stay a rank higher
 //! derive_sessions = false          # find the session of requests that name none
+//! ask_usage = false                # ask streams what they used, without the caller noticing
 //! success_when = ["valid_json", "not_blank"]   # checks of good answers; none unless given
 //! cascade = true                   # ask a better target where they fail; false unless given
 //!
@@ -48,7 +49,7 @@
 //! model = "gpt-4o"
 //! upstream = "openai"
 //! expected_quality = 0.9           # score from 0 to 1 that its answers have, as long as few are known
-//! price = { input = 2.5, output = 10.0 }   # dollars per million tokens
+//! price = { input = 2.5, output = 10.0, cached = 1.25 }   # dollars per million tokens
 //! objective_ms = 30000             # the pool's, unless given
 //! preference = 0.0                 # subtracted from its score, whatever its rank
 //!
@@ -69,6 +70,11 @@
 //! # assert_eq!(config.warnings().filter(|it| !it.contains("anthropic")).count(), 0);
 //! # Ok::<(), tower_outcome::config::ConfigError>(())
 //! ```
+//!
+//! A price may say what prompt tokens cost that are read from the provider's cache (`cached`) or
+//! written to it (`written`); else they cost as any other, see [`Price`](crate::Price). Streams in
+//! the OpenAI format say what they used only where they are asked to, see
+//! [`Pool::ask_usage`](crate::Pool::ask_usage).
 //!
 //! Beside these, a target has a `weight` (1 unless given) where the policy is `weighted`; see
 //! [`Target::weight`](crate::Target::weight). `valid_json` checks answers to requests in JSON mode, as

@@ -70,6 +70,8 @@ pub(super) struct Pool {
     #[serde(default)]
     pub(super) derive_sessions: bool,
     #[serde(default)]
+    pub(super) ask_usage: bool,
+    #[serde(default)]
     pub(super) success_when: Vec<Check>,
     pub(super) cascade: Option<Spanned<bool>>,
     /// Known only to be refused with a reason.
@@ -139,4 +141,6 @@ pub(super) struct Target {
 pub(super) struct Price {
     pub(super) input: Spanned<f64>,
     pub(super) output: Spanned<f64>,
+    pub(super) cached: Option<Spanned<f64>>,
+    pub(super) written: Option<Spanned<f64>>,
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use memchr::memmem::Finder;
 
-use super::{Dialect, EndpointKind, Refusal, is_below, refusal, secret_header, sse};
+use super::{Dialect, EndpointKind, Refusal, is_below, refusal, secret_header, stream};
 use crate::classify::{
     ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, in_answer, says,
 };
@@ -26,7 +26,7 @@ impl Dialect for Anthropic {
         is_below(host, "api.anthropic.com")
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if !event.whole {
             // Only content is as long.
             summary.add_parts(Parts::ANSWER);
@@ -110,7 +110,8 @@ fn is_plain_delta(data: &[u8], summary: &StreamSummary) -> bool {
     let Some(rest) = data.strip_prefix(b"{\"type\":\"content_block_delta\"") else {
         return false;
     };
-    let only_thinks = || sse::only_delta(rest).is_some_and(|delta| !Parts::of_block(delta).answer);
+    let only_thinks =
+        || stream::only_delta(rest).is_some_and(|delta| !Parts::of_block(delta).answer);
     summary.answered
         || summary.first_content.is_some() && ERROR.find(rest).is_none() && only_thinks()
 }

@@ -79,6 +79,10 @@ impl Dialect for AzureOpenAi {
         Ok(located)
     }
 
+    fn asks_usage(&self, endpoint: Endpoint) -> bool {
+        OpenAi.asks_usage(endpoint)
+    }
+
     fn credential(&self, secret: &str) -> Option<(HeaderName, HeaderValue)> {
         if secret.is_empty() {
             return None;

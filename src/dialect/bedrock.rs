@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use super::{
     Anthropic, Dialect, Endpoint, EndpointKind, Located, Place, Refusal, Site, Unroutable,
-    is_below, locate, path, refusal, site, sse,
+    is_below, locate, path, refusal, site, stream,
 };
 use crate::classify::{Finish, Json, Object, Parts, StreamSummary, Usage, says};
 
@@ -49,7 +49,7 @@ impl Dialect for Bedrock {
         Ok(located)
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if !event.whole {
             // Only content is as long.
             summary.add_parts(Parts::ANSWER);

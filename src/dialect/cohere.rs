@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::{Addressed, Dialect, EndpointKind, OpenAi, Refusal, is_below, path, refusal, sse};
+use super::{Addressed, Dialect, EndpointKind, OpenAi, Refusal, is_below, path, refusal, stream};
 use crate::classify::{
     ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, in_answer, says,
 };
@@ -40,7 +40,7 @@ impl Dialect for Cohere {
         format!("{root}{compatible}{}", request.shared())
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if event.data == b"[DONE]" {
             summary.terminal = true;
         } else if !event.whole {
@@ -87,10 +87,7 @@ fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
         b"stream-end" => {
             end(data.field("finish_reason"), summary);
             let response = response.map(Json::object);
-            let meta = response
-                .as_ref()
-                .and_then(|response| response.field("meta"));
-            summary.add_usage(meta.and_then(|meta| Usage::within(&meta.object())));
+            summary.add_usage(response.as_ref().and_then(Usage::within));
         }
         _ => {}
     }

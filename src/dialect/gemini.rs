@@ -8,7 +8,7 @@ use super::{
     Addressed, Dialect, Endpoint, EndpointKind, Located, OpenAi, Place, Refusal, Site, Unroutable,
     is_below,
     json::{self, Value},
-    locate, path, refusal, secret_header, site, sse,
+    locate, path, refusal, secret_header, site, stream,
 };
 use crate::classify::{
     Class, ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, Verdict, in_answer, says,
@@ -81,7 +81,7 @@ impl Dialect for Gemini {
         }
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if !event.whole {
             // Only content is as long.
             summary.add_parts(Parts::ANSWER);

@@ -22,7 +22,7 @@ mod openrouter;
 mod path;
 mod refusal;
 mod site;
-pub mod sse;
+pub mod stream;
 mod vertex;
 mod vllm;
 
@@ -111,8 +111,14 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         locate::locate(content_type, body)
     }
 
+    /// Returns whether the streams of an endpoint tell what they used only where
+    /// `stream_options.include_usage` asks them to, in an event of its own. Default: they do not.
+    fn asks_usage(&self, _endpoint: Endpoint) -> bool {
+        false
+    }
+
     /// Takes in one event of a streamed answer.
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         OpenAi.event(event, summary);
     }
 

@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use super::{
     Addressed, Anthropic, Dialect, Endpoint, EndpointKind, Located, OpenAi, Refusal, Unroutable,
-    json, locate, path, refusal, sse,
+    json, locate, path, refusal, stream,
 };
 use crate::classify::{
     ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, in_answer, says,
@@ -52,7 +52,7 @@ impl Dialect for Ollama {
         Ok(located)
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if event.whole {
             event.read(summary, read);
         } else {

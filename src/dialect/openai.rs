@@ -1,10 +1,10 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use memchr::memmem::Finder;
+use memchr::{memchr_iter, memmem::Finder};
 
 use super::{
-    Dialect, Endpoint, EndpointKind, Located, Unroutable, form, is_below, locate, path, sse,
+    Dialect, Endpoint, EndpointKind, Located, Unroutable, form, is_below, locate, path, stream,
 };
 use crate::classify::{
     Class, ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, Verdict, in_answer,
@@ -55,7 +55,11 @@ impl Dialect for OpenAi {
         }
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn asks_usage(&self, endpoint: Endpoint) -> bool {
+        matches!(endpoint.operation, "/chat/completions" | "/completions")
+    }
+
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if event.data == b"[DONE]" {
             summary.terminal = true;
         } else if !event.whole {
@@ -176,7 +180,7 @@ fn read_media(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {
 }
 
 /// An event too long to keep is content; only a whole response in its last event is as long.
-fn long(event: sse::Event<'_>, summary: &mut StreamSummary) {
+fn long(event: stream::Event<'_>, summary: &mut StreamSummary) {
     summary.add_parts(Parts::ANSWER);
     let kind = leading_type(event.data).or(event.name).unwrap_or_default();
     if kind.ends_with(b".completed") || kind.ends_with(b".incomplete") {
@@ -198,9 +202,8 @@ fn is_plain_delta(data: &[u8], summary: &StreamSummary) -> bool {
                 || kind.starts_with(b"response.reasoning") && ERROR.find(data).is_none());
     }
     let only_reasons =
-        || sse::only_delta(data).is_some_and(|delta| !Parts::of_message(delta).answer);
-    // Within a string the quotes would be escaped, so that these match keys only.
-    !TELLING.iter().any(|key| key.is_telling(data))
+        || stream::only_delta(data).is_some_and(|delta| !Parts::of_message(delta).answer);
+    !memchr_iter(b':', data).any(|colon| is_telling(data, colon))
         && (summary.answered || summary.open_choices == 1 && only_reasons())
 }
 
@@ -210,45 +213,29 @@ fn leading_type(data: &[u8]) -> Option<&[u8]> {
     rest.get(..memchr::memchr(b'"', rest)?)
 }
 
-/// A key that makes an event worth parsing, unless its value is one of the dull ones.
-struct Key {
-    finder: Finder<'static>,
-    dull: &'static [&'static [u8]],
-}
-
-impl Key {
-    fn is_telling(&self, data: &[u8]) -> bool {
-        self.finder.find_iter(data).any(|at| {
-            let after = data
-                .get(at + self.finder.needle().len()..)
-                .unwrap_or_default();
-            let Some(value) = after.trim_ascii_start().strip_prefix(b":") else {
-                // A string value, or a key that only begins so.
-                return false;
-            };
-            let value = value.trim_ascii_start();
-            !self.dull.iter().any(|dull| value.starts_with(dull))
-        })
-    }
+/// Whether a key stands before a colon that makes an event worth parsing, with anything but one of
+/// its dull values.
+fn is_telling(data: &[u8], colon: usize) -> bool {
+    let (key, value) = data.split_at_checked(colon).unwrap_or_default();
+    // Within a string the quotes would be escaped, so that only keys have them.
+    let Some(key) = key.trim_ascii_end().strip_suffix(b"\"") else {
+        return false;
+    };
+    let dull: &[&[u8]] = match key.last() {
+        Some(b'n') if key.ends_with(b"\"finish_reason") => &[b"null"],
+        Some(b'r') if key.ends_with(b"\"error") => &[b"null"],
+        Some(b'e') if key.ends_with(b"\"usage") => &[b"null"],
+        Some(b'e') if key.ends_with(b"\"type") => &[b"\"function\"", b"\"text\""],
+        Some(b'l') if key.ends_with(b"\"refusal") => &[b"null", b"\"\""],
+        // Another choice.
+        Some(b'x') if key.ends_with(b"\"index") => &[b"0,", b"0}"],
+        _ => return false,
+    };
+    let value = value.get(1..).unwrap_or_default().trim_ascii_start();
+    !dull.iter().any(|dull| value.starts_with(dull))
 }
 
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
-
-static TELLING: LazyLock<[Key; 6]> = LazyLock::new(|| {
-    let key = |key: &'static str, dull| Key {
-        finder: Finder::new(key),
-        dull,
-    };
-    [
-        key("\"finish_reason\"", &[b"null"]),
-        key("\"error\"", &[b"null"]),
-        key("\"usage\"", &[b"null"]),
-        key("\"refusal\"", &[b"null", b"\"\""]),
-        // Another choice.
-        key("\"index\"", &[b"0,", b"0}"]),
-        key("\"type\"", &[b"\"function\"", b"\"text\""]),
-    ]
-});
 
 /// The endpoints behind any base path.
 pub(super) const ENDPOINTS: &[(&str, EndpointKind)] = &[

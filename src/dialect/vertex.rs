@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     Anthropic, Dialect, Endpoint, EndpointKind, Gemini, Located, Place, Refusal, Site, Unroutable,
-    gemini, is_below, locate, path, refusal, site, sse,
+    gemini, is_below, locate, path, refusal, site, stream,
 };
 use crate::classify::StreamSummary;
 
@@ -56,7 +56,7 @@ impl Dialect for Vertex {
         Ok(located)
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         Gemini.event(event, summary);
     }
 
@@ -93,7 +93,7 @@ impl Dialect for VertexAnthropic {
         Ok(located)
     }
 
-    fn event(&self, event: sse::Event<'_>, summary: &mut StreamSummary) {
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         Anthropic.event(event, summary);
     }
 

@@ -10,14 +10,17 @@ use http_body::Frame;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::inspect::is_encoded;
+use super::{inspect::is_encoded, stall::Stall, usage::UsageFilter};
 use crate::{
     checks::{Answer, Checks, Graded},
     classify::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
         classify_with_usage,
     },
-    dialect::{Dialect, EndpointKind, sse::Observer},
+    dialect::{
+        Dialect, EndpointKind,
+        stream::{Framing, Observer},
+    },
     hints::{AttemptIndex, Call, Mark},
     router::{Outcome, OutcomeId, OutcomeRouter, Score, Ticket},
 };
@@ -33,11 +36,17 @@ pub(super) struct Attempt {
     call: Option<(Call, AttemptIndex)>,
     uri: Uri,
     dialect: &'static dyn Dialect,
+    /// Whether the answer was asked for as a stream.
+    stream: bool,
     head: Option<Head>,
     watch: Watch,
     /// Present where good answers are checked.
     checking: Option<Box<Checking>>,
     first_content: Option<Duration>,
+    /// Present once a stream has begun to say something.
+    stall: Option<Stall>,
+    /// The request asks for the usage of its stream, though its caller did not.
+    asks_usage: bool,
     /// The head is with the caller, whose pace decides from here on.
     released: bool,
 }
@@ -46,6 +55,8 @@ struct Head {
     status: StatusCode,
     wall: SystemTime,
     limits: Limits,
+    /// What the headers say of it; the body knows better.
+    usage: Option<Usage>,
     verdict: Verdict,
     /// Kept once the head has been released.
     headers: HeaderMap,
@@ -98,6 +109,7 @@ impl Attempt {
         task: Option<Cow<'static, str>>,
         uri: Uri,
         dialect: &'static dyn Dialect,
+        stream: bool,
         checking: Option<Box<Checking>>,
     ) -> Box<Self> {
         let call = call.map(|(call, mark)| {
@@ -116,12 +128,26 @@ impl Attempt {
             call,
             uri,
             dialect,
+            stream,
             head: None,
             watch: Watch::Opaque,
             checking,
             first_content: None,
+            stall: None,
+            asks_usage: false,
             released: false,
         })
+    }
+
+    /// Notes that the request asks for the usage of its stream, though its caller did not.
+    pub(super) fn ask_usage(&mut self) {
+        self.asks_usage = true;
+    }
+
+    /// Returns what takes out of the stream what only we asked for, once its head is known.
+    pub(super) fn usage_filter(&self) -> Option<Box<UsageFilter>> {
+        let asked = self.asks_usage && self.observer().is_some();
+        asked.then(|| Box::new(UsageFilter::new(self.dialect)))
     }
 
     /// Tells the caller who serves.
@@ -144,26 +170,46 @@ impl Attempt {
         if let Some(ticket) = &mut self.ticket {
             ticket.head_at(Outcome::new(verdict.clone()).limits(limits), now);
         }
-        let shape = shape(parts);
-        self.watch = match shape {
+        let (shape, framing) = self.shape(parts);
+        self.watch = match (shape, framing) {
             _ if is_encoded(&parts.headers) => Watch::Opaque,
-            Shape::Failure | Shape::Whole => Watch::Whole {
+            (_, Some(framing)) => Watch::Stream(Box::new(Observer::new(self.dialect, framing))),
+            (Shape::Failure | Shape::Whole, None) => Watch::Whole {
                 chunks: SmallVec::new(),
                 len: 0,
             },
-            Shape::Stream => Watch::Stream(Box::new(Observer::new(self.dialect))),
-            Shape::Flow => Watch::Opaque,
+            (Shape::Stream | Shape::Flow, None) => Watch::Opaque,
         };
+        if framing.is_some_and(|framing| framing != Framing::Sse) {
+            // What is said in these is not read.
+            self.checking = None;
+        }
         self.head = Some(Head {
             status: parts.status,
             wall,
             limits,
+            usage: Usage::of_headers(&parts.headers),
             verdict,
             headers: HeaderMap::new(),
         });
         match self.watch {
             Watch::Opaque => Shape::Flow,
             _ => shape,
+        }
+    }
+
+    /// Tells how the answer is to be treated, and how its events are framed if it is a stream.
+    fn shape(&self, parts: &Parts) -> (Shape, Option<Framing>) {
+        if !parts.status.is_success() {
+            return (Shape::Failure, None);
+        }
+        let content_type = parts.headers.get(header::CONTENT_TYPE);
+        let content_type = content_type
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        match Framing::of_answer(self.dialect, content_type, self.stream) {
+            Some(framing) => (Shape::Stream, Some(framing)),
+            None => (shape_of(content_type), None),
         }
     }
 
@@ -196,10 +242,16 @@ impl Attempt {
                     if let Some(ticket) = &mut self.ticket {
                         ticket.content_at(now);
                         self.first_content = Some(now.saturating_duration_since(ticket.started()));
+                        self.stall = Some(Stall::new(&self.router));
                     }
                 }
             }
         }
+    }
+
+    /// Returns what times the silences of a stream that has begun to say something.
+    pub(super) fn stall(&mut self) -> Option<&mut Stall> {
+        self.stall.as_mut()
     }
 
     /// Returns the observer of a stream.
@@ -263,6 +315,12 @@ impl Attempt {
             .with_body(body)
             .with_transport(transport);
         let (verdict, usage) = self.classify(&seen);
+        if self.asks_usage
+            && let (BodySeen::Whole(body), Some(ticket)) = (&seen.body, &self.ticket)
+            && refuses_to_tell(head.status, body)
+        {
+            self.router.usage_refused(ticket.target_id(), now);
+        }
         let graded = match (&self.checking, &seen.body) {
             _ if verdict.class != Class::Success => None,
             (Some(checking), BodySeen::Whole(body)) => self.grade(checking, body),
@@ -324,19 +382,28 @@ impl Attempt {
         if let Some((call, index)) = &self.call {
             call.settle(*index, verdict.clone());
         }
-        let limits = self
-            .head
-            .as_ref()
-            .map(|head| head.limits)
-            .unwrap_or_default();
+        let head = self.head.as_ref();
+        let limits = head.map(|head| head.limits).unwrap_or_default();
+        let usage = usage.or_else(|| head?.usage);
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
             .usage(usage)
-            .first_content(self.first_content);
+            .first_content(self.first_content)
+            .largest_gap(self.stall.as_mut().and_then(Stall::largest));
         if self.released {
             outcome = outcome.untimed();
         }
-        ticket.settle_at(outcome, now);
+        let cost = ticket.settle_at(outcome, now);
+        self.note_cost(usage, cost);
+    }
+
+    /// Tells the call what the attempt used and cost.
+    fn note_cost(&self, usage: Option<Usage>, cost: Option<f64>) {
+        if let Some((call, index)) = &self.call
+            && usage.is_some()
+        {
+            call.note_cost(*index, usage, cost);
+        }
     }
 
     /// Asks the classifier. Its panic is its own: the shipped rules then judge.
@@ -386,10 +453,7 @@ impl Drop for Attempt {
     /// settles as what it said, and everything else is abandoned.
     fn drop(&mut self) {
         let Some(ticket) = &self.ticket else { return };
-        if self
-            .observer()
-            .is_some_and(|o| o.summary().terminal || o.summary().error.is_some())
-        {
+        if self.observer().is_some_and(|o| o.summary().is_decided()) {
             self.judge(None, None);
             return;
         }
@@ -402,23 +466,42 @@ impl Drop for Attempt {
             call.settle(*index, verdict);
         }
         tracing::debug!(target = %ticket.target(), "attempt dropped while open");
+        let has_failed = failed.is_some();
+        // What came of the answer was paid for.
+        let usage = self.observer().and_then(|o| o.summary().usage);
+        let usage = usage.or_else(|| self.head.as_ref()?.usage);
+        if let Some(ticket) = self.ticket.take() {
+            let gap = self.stall.as_mut().and_then(Stall::largest);
+            let cost = match gap.filter(|_| !has_failed) {
+                Some(gap) => {
+                    let outcome = Outcome::new(Verdict::new(Class::Abandoned));
+                    let outcome = outcome.usage(usage).largest_gap(Some(gap));
+                    ticket.settle_at(outcome, self.router.now())
+                }
+                None => ticket.drop_used(usage),
+            };
+            self.note_cost(usage, cost);
+        }
     }
 }
 
-fn shape(parts: &Parts) -> Shape {
-    if !parts.status.is_success() {
-        return Shape::Failure;
-    }
-    let content_type = parts.headers.get(header::CONTENT_TYPE);
-    let content_type = content_type
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+/// Whether a request was refused because it asks for the usage of its stream. That a prompt of this
+/// text is quoted does no harm: nobody is asked for a while.
+fn refuses_to_tell(status: StatusCode, body: &[u8]) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    ) && ["stream_options", "include_usage"]
+        .into_iter()
+        .any(|name| memchr::memmem::find(body, name.as_bytes()).is_some())
+}
+
+/// The shape of a good answer that is no stream.
+fn shape_of(content_type: &str) -> Shape {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let is = |kind: &str| essence.eq_ignore_ascii_case(kind);
     let end = |len| essence.get(essence.len().saturating_sub(len)..);
-    if is("text/event-stream") {
-        Shape::Stream
-    } else if is("application/json")
+    if is("application/json")
         || ["", "text/html", "text/plain"].into_iter().any(is)
         || end(5).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
     {

@@ -37,6 +37,8 @@ mod request_body;
 mod response_body;
 mod rewrite;
 mod service;
+mod stall;
+mod usage;
 mod waiting;
 
 #[cfg(feature = "gateway")]

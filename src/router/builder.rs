@@ -12,12 +12,13 @@ use http::HeaderName;
 
 use super::{
     Inner, OutcomeRouter,
+    asking::Asking,
     beliefs::Beliefs,
     clock::{Clock, SystemClock},
     counters::Counters,
     coverage,
     credential::CredentialState,
-    entries::{Around, Name, PoolEntry, TargetEntry, Tariff, mode_to_u8},
+    entries::{Around, Name, PoolEntry, TargetEntry, mode_to_u8},
     error::BuildError,
     group::{Group, Member},
     learned::Learned,
@@ -25,9 +26,11 @@ use super::{
     numbers::Numbers,
     pool::Pool,
     posted::{Number, Posted},
+    price::Price,
+    price::Tariff,
     sessions::Sessions,
     stripes::{Handles, Padded},
-    target::{Price, Target},
+    target::Target,
     upstream::{Credential, Upstream},
 };
 use crate::{
@@ -315,6 +318,7 @@ impl Assembly {
             preference: pool.preference,
             beliefs: Beliefs::new(Quality::new(&expected, ordered, TASKS, now), expected.len()),
             derive_sessions: pool.derive_sessions,
+            ask_usage: pool.ask_usage,
             cascade: pool.cascade.then_some(pool.cascade_below),
             checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
         });
@@ -353,7 +357,7 @@ impl Assembly {
         let mut slot = 0;
         if let Some(group) = self.groups.get_mut(group) {
             slot = group.members.len();
-            group.members.push(Member::new(now));
+            group.members.push(Member::new(target.price, now));
         }
         self.targets.push(TargetEntry {
             name: target.label().into(),
@@ -370,6 +374,7 @@ impl Assembly {
             preference: target.preference,
             weight: target.weight,
             drained: AtomicBool::new(false),
+            asking: Asking::default(),
             posted: Posted::new(),
         });
     }
@@ -442,7 +447,7 @@ fn check_settings(what: &str, pool: &Pool) -> Result<(), BuildError> {
             );
         }
         if !target.price.is_none_or(Price::is_sound) {
-            return refuse(format!("{what}: the price"), "two numbers of at least 0");
+            return refuse(format!("{what}: the price"), "numbers of at least 0");
         }
         if !target.preference.is_none_or(at_least_0) {
             return refuse(format!("{what}: the preference"), "a number of at least 0");

@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     refused: AtomicU64,
     reports: AtomicU64,
     forms: AtomicU64,
+    usage_refused: AtomicU64,
 }
 
 /// Why a request passed through the layer unrouted.
@@ -96,6 +97,8 @@ pub struct Counts {
     pub reports: u64,
     /// Grades of form taken in.
     pub forms: u64,
+    /// Times that a target refused to be asked what its streams use, and was not for an hour.
+    pub usage_refused: u64,
 }
 
 impl Counters {
@@ -148,6 +151,10 @@ impl Counters {
         add(&self.forms);
     }
 
+    pub(crate) fn usage_refused(&self) {
+        add(&self.usage_refused);
+    }
+
     pub(super) fn snapshot(&self) -> Counts {
         let passed_through = Passed::ALL
             .iter()
@@ -169,6 +176,7 @@ impl Counters {
             refused: load(&self.refused),
             reports: load(&self.reports),
             forms: load(&self.forms),
+            usage_refused: load(&self.usage_refused),
         }
     }
 }

@@ -8,9 +8,8 @@ use std::{
 };
 
 use super::{
-    Mode, NobodyFree, Price, Score, Upstream,
-    beliefs::Beliefs,
-    posted::{Number, Posted},
+    Mode, NobodyFree, Score, Upstream, asking::Asking, beliefs::Beliefs, posted::Posted,
+    price::Tariff,
 };
 use crate::{checks::Checks, policy::RoutingPolicy};
 
@@ -25,6 +24,7 @@ pub(super) struct PoolEntry {
     pub(super) upgrade: bool,
     pub(super) hold_back: bool,
     pub(super) derive_sessions: bool,
+    pub(super) ask_usage: bool,
     pub(super) cost_weight: f64,
     pub(super) objective: Option<Duration>,
     pub(super) preference: Option<f64>,
@@ -68,38 +68,13 @@ pub(super) struct TargetEntry {
     pub(super) preference: Option<f64>,
     pub(super) weight: f64,
     pub(super) drained: AtomicBool,
+    pub(super) asking: Asking,
     pub(super) posted: Posted,
 }
 
 impl TargetEntry {
     pub(super) fn is_drained(&self) -> bool {
         self.drained.load(Ordering::Relaxed)
-    }
-}
-
-/// A price that can be changed while decisions read it.
-#[derive(Debug)]
-pub(super) struct Tariff {
-    input: Number,
-    output: Number,
-}
-
-impl Tariff {
-    pub(super) fn new(price: Option<Price>) -> Self {
-        let Price { input, output } = price.unwrap_or_default();
-        Self {
-            input: Number::new(input),
-            output: Number::new(output),
-        }
-    }
-
-    pub(super) fn set(&self, price: Price) {
-        self.input.set(price.input);
-        self.output.set(price.output);
-    }
-
-    pub(super) fn get(&self) -> Price {
-        Price::per_million(self.input.get(), self.output.get())
     }
 }
 

@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod asking;
 mod beliefs;
 mod builder;
 mod clock;
@@ -33,11 +34,13 @@ mod pick;
 mod pool;
 mod posted;
 mod posting;
+mod price;
 mod report;
 mod request;
 mod routed;
 mod sessions;
 mod snapshot;
+mod spent;
 mod stripes;
 mod target;
 mod ticket;
@@ -68,10 +71,11 @@ pub use self::{
     learned::Learned,
     ledger::{OutcomeId, Score},
     pool::{Mode, NobodyFree, Pool},
+    price::Price,
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
-    target::{Price, Target},
+    target::Target,
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
 };
@@ -145,12 +149,16 @@ impl OutcomeRouter {
     }
 
     /// Sets what a target costs from now on. Returns whether there is a target of this name in a pool
-    /// of this name, and the price is one: two numbers of at least 0.
+    /// of this name, and the price is one: numbers of at least 0.
     #[must_use = "it is false where there is no such target"]
     pub fn set_price(&self, pool: &str, target: &str, price: Price) -> bool {
         let entry = self.inner.named(pool, target).filter(|_| price.is_sound());
         if let Some(entry) = entry {
             entry.price.set(price);
+            let mut group = self.inner.group(entry.group);
+            if let Some(member) = group.members.get_mut(entry.slot) {
+                member.spent.set_price(price);
+            }
         }
         entry.is_some()
     }
@@ -242,6 +250,7 @@ impl OutcomeRouter {
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
+            ask_usage: pool.ask_usage,
             checks: pool.checks.clone(),
             cascade: pool.cascade,
         })
@@ -261,6 +270,21 @@ impl OutcomeRouter {
             .targets
             .get(target.0 as usize)
             .is_some_and(|target| target.credential.is_some())
+    }
+
+    /// Returns whether a target may be asked what its streams used.
+    pub(crate) fn may_ask_usage(&self, target: TargetId, now: Instant) -> bool {
+        let target = self.inner.targets.get(target.0 as usize);
+        target.is_some_and(|target| target.asking.may(self.inner.epoch, now))
+    }
+
+    /// Takes in that a target refused a request because it was asked what its stream used.
+    pub(crate) fn usage_refused(&self, target: TargetId, now: Instant) {
+        let target = self.inner.targets.get(target.0 as usize);
+        if let Some(target) = target.filter(|it| it.asking.refused(self.inner.epoch, now)) {
+            self.counters().usage_refused();
+            tracing::debug!(target = %target.name, "does not tell what its streams use");
+        }
     }
 
     /// Returns a number from 0 to 1 that is a function of the seed and of how often it was asked.
@@ -293,6 +317,7 @@ pub(crate) struct PoolRules {
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) ask_usage: bool,
     pub(crate) checks: Option<Checks>,
     /// Below which quality an answer is asked for again, where that is wanted.
     pub(crate) cascade: Option<Score>,

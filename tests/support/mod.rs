@@ -15,6 +15,7 @@
 )]
 
 mod body;
+mod frames;
 mod provider;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -27,6 +28,7 @@ use tower_outcome::{OutcomeRouter, router::Passed};
 
 pub use self::{
     body::{Frames, Step},
+    frames::{crc32, event_frame, exception_frame, frame, raw_frame},
     provider::{Provider, Reply, Seen},
 };
 

@@ -5,7 +5,7 @@ use crate::{classify::Class, dialect::detect};
 
 /// One event per line, without `event:` fields.
 fn events(lines: &str) -> StreamSummary {
-    let mut observer = sse::Observer::new(&Anthropic);
+    let mut observer = stream::Observer::new(&Anthropic, stream::Framing::Sse);
     for line in lines.lines() {
         observer.feed(format!("data: {}\n\n", line.trim()).as_bytes());
     }

@@ -1,10 +1,11 @@
 use http::StatusCode;
+use proptest::prelude::*;
 
 use super::*;
 use crate::dialect::detect;
 
 fn summary(stream: &str) -> StreamSummary {
-    let mut observer = sse::Observer::new(&OpenAi);
+    let mut observer = stream::Observer::new(&OpenAi, stream::Framing::Sse);
     observer.feed(stream.as_bytes());
     observer.finish();
     observer.into_summary()
@@ -50,6 +51,57 @@ fn plain_deltas_are_skipped_and_nothing_else() {
         r#"{"type":"error","code":"x"}"#,
     ] {
         assert!(!is_plain_delta(data.as_bytes()), "{data}");
+    }
+}
+
+/// Values that a key may have, those that tell something and those that do not.
+fn value() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "null",
+        " null",
+        "\"\"",
+        "\"stop\"",
+        "\"x\"",
+        "0",
+        "1",
+        "{}",
+        "[]",
+        "{\"code\":1}",
+        "\"say \\\"error\\\": {}\"",
+        "{\"total_tokens\":1,\"prompt_tokens\":2}",
+        "\"function\"",
+    ])
+}
+
+proptest! {
+    #[test]
+    fn what_is_skipped_would_have_told_nothing(
+        outer in prop::collection::vec((prop::sample::select(vec!["id", "error", "usage", "x_groq", "type", "object"]), value()), 0..4),
+        inner in prop::collection::vec((prop::sample::select(vec!["finish_reason", "logprobs", "error", "text", "refusal"]), value()), 0..3),
+        delta in prop::collection::vec((prop::sample::select(vec!["content", "refusal", "role", "tool_calls", "type"]), value()), 0..3),
+        index in prop::sample::select(vec!["0", "0 ", "1", "10", "null"]),
+        colon in prop::sample::select(vec![":", ": ", " : "]),
+    ) {
+        let begun = StreamSummary {
+            first_content: Some(0),
+            answered: true,
+            open_choices: 1,
+            ..StreamSummary::default()
+        };
+        let members = |members: Vec<(&str, &str)>| -> String {
+            members.iter().map(|(key, value)| format!(",\"{key}\"{colon}{value}")).collect()
+        };
+        let data = format!(
+            r#"{{"object"{colon}"chunk","choices"{colon}[{{"index"{colon}{index},"delta"{colon}{{"a"{colon}0{}}}{}}}]{}}}"#,
+            members(delta),
+            members(inner),
+            members(outer),
+        );
+        if is_plain_delta(data.as_bytes(), &begun) {
+            let mut read_too = begun.clone();
+            read(None, &Object::parse(data.as_bytes()).unwrap(), &mut read_too);
+            prop_assert_eq!(read_too, begun, "{}", data);
+        }
     }
 }
 

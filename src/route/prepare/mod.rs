@@ -5,6 +5,7 @@ mod handle;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod usage;
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::Duration};
 
@@ -251,16 +252,21 @@ impl<S> Prepared<S> {
                 routed.upstream().map(|upstream| &**upstream),
             );
         }
+        let asks_usage = self.ask_usage(router, &ticket);
         let uri = self.parts.uri.clone();
-        let attempt = Attempt::begin(
+        let mut attempt = Attempt::begin(
             router,
             ticket,
             call.map(|call| (call, mark)),
             self.task.take(),
             uri,
             self.dialect,
+            self.located.stream,
             checking,
         );
+        if asks_usage {
+            attempt.ask_usage();
+        }
         self.into_step(Some((attempt, hold_back)))
     }
 
@@ -284,6 +290,11 @@ impl<S> Prepared<S> {
             ));
             rewrite::readdress(&mut self.parts, upstream, self.dialect, &path);
         }
+        self.reframe();
+    }
+
+    /// Makes the headers true to the body.
+    fn reframe(&mut self) {
         let len = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
         rewrite::reframe(&mut self.parts.headers, len, self.trailers.is_some());
     }

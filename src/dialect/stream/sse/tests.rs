@@ -1,55 +1,25 @@
-use std::sync::Mutex;
+use super::{
+    super::{
+        Framer, Framing, Observer,
+        tests::{Recorded, record},
+    },
+    *,
+};
+use crate::{classify::StreamSummary, dialect::OpenAi};
 
-use http::{HeaderName, HeaderValue};
-
-use super::*;
-use crate::dialect::{Endpoint, Located, OpenAi, Refusal, Unroutable};
-
-/// Writes down what it is given.
-#[derive(Debug, Default)]
-struct Recorder(Mutex<Vec<(String, String)>>);
-
-impl Dialect for Recorder {
-    fn name(&self) -> &'static str {
-        "recorder"
-    }
-
-    fn endpoint(&self, _: &str) -> Option<Endpoint> {
-        None
-    }
-
-    fn locate(
-        &self,
-        _: Endpoint,
-        _: &str,
-        _: Option<&str>,
-        _: &[bytes::Bytes],
-    ) -> Result<Located, Unroutable> {
-        Err(Unroutable::NoModel)
-    }
-
-    fn event(&self, event: Event<'_>, _: &mut StreamSummary) {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let name = event.name.map(text).unwrap_or_default();
-        self.0.lock().unwrap().push((name, text(event.data)));
-    }
-
-    fn refusal(&self, _: &Refusal<'_>) -> bytes::Bytes {
-        bytes::Bytes::new()
-    }
-
-    fn credential(&self, _: &str) -> Option<(HeaderName, HeaderValue)> {
-        None
-    }
+fn events(stream: &str) -> (Recorded, StreamSummary) {
+    record(Framing::Sse, [stream.as_bytes()])
 }
 
-fn events(stream: &str) -> (Vec<(String, String)>, StreamSummary) {
-    let recorder: &'static Recorder = Box::leak(Box::default());
-    let mut observer = Observer::new(recorder);
-    observer.feed(stream.as_bytes());
-    observer.finish();
-    let events = recorder.0.lock().unwrap().clone();
-    (events, observer.into_summary())
+fn observer() -> Observer {
+    Observer::new(&OpenAi, Framing::Sse)
+}
+
+fn sse(observer: &Observer) -> &Sse {
+    match &observer.framer {
+        Framer::Sse(sse) => sse,
+        _ => panic!("another framing"),
+    }
 }
 
 fn data(stream: &str) -> Vec<String> {
@@ -85,14 +55,14 @@ fn events_are_framed_as_specified() {
 fn comments_and_empty_events_keep_alive() {
     let (_, summary) = events(": one\n: two\n\ndata: a\n: three\n\ndata:\n\nevent: ping\n\n");
     assert_eq!((summary.events, summary.keep_alives), (2, 5));
-    let mut observer = Observer::new(&OpenAi);
+    let mut observer = observer();
     observer.feed(b":\n");
     assert_eq!(
         observer.summary().keep_alives,
         1,
         "seen without a blank line"
     );
-    assert_eq!(observer.pending.len(), 0);
+    assert!(sse(&observer).held.is_empty());
 }
 
 #[test]
@@ -120,13 +90,13 @@ fn errors_outside_data_fields_are_data() {
 
 #[test]
 fn f06_an_endless_event_is_not_kept() {
-    let mut observer = Observer::new(&OpenAi);
+    let mut observer = observer();
     observer.feed(b"data: {\"type\":\"response.completed\",\"response\":\"");
     for _ in 0..64 {
         observer.feed(&[b'x'; 64 << 10]);
-        assert!(observer.pending.capacity() <= 2 * MAX_EVENT);
+        assert!(sse(&observer).held.capacity() <= 2 * MAX_EVENT);
     }
-    assert!(observer.pending.capacity() <= 2 * KEPT_OF_LONG);
+    assert!(sse(&observer).held.capacity() <= 2 * KEPT_OF_LONG);
     observer.feed(b"\"}\n\ndata: {}\n\n");
     let summary = observer.summary();
     assert_eq!((summary.oversized, summary.events), (1, 2));
@@ -143,9 +113,9 @@ fn a_long_event_is_seen_the_same_in_one_chunk() {
         MAX_EVENT + 9,
     ] {
         let stream = format!("data: {}\r\n\r\ndata: [DONE]\r\n\r\n", "x".repeat(length));
-        let mut whole = Observer::new(&OpenAi);
+        let mut whole = observer();
         whole.feed(stream.as_bytes());
-        let mut parts = Observer::new(&OpenAi);
+        let mut parts = observer();
         for part in stream.as_bytes().chunks(1009) {
             parts.feed(part);
         }
@@ -155,9 +125,12 @@ fn a_long_event_is_seen_the_same_in_one_chunk() {
 
 #[test]
 fn events_within_chunks_allocate_nothing() {
-    let mut observer = Observer::new(&OpenAi);
+    let mut observer = observer();
     for _ in 0..100 {
         observer.feed(b"event: x\r\ndata: {\"choices\":[]}\r\n\r\n: ping\n\ndata: [DONE]\n\n");
     }
-    assert_eq!(observer.pending.capacity() + observer.joined.capacity(), 0);
+    assert_eq!(
+        sse(&observer).held.capacity() + sse(&observer).joined.capacity(),
+        0
+    );
 }
