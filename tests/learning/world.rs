@@ -60,7 +60,7 @@ struct Request {
 
 enum Event {
     Try(Request),
-    Settle(Box<Ticket>, Answer, Request),
+    Settle(Box<Ticket>, Box<Answer>, Request),
     Report(usize, OutcomeId, Score),
 }
 
@@ -206,7 +206,10 @@ impl World {
             class: answer.class,
         });
         let took = answer.took.as_secs_f64();
-        self.push(took, Event::Settle(Box::new(ticket), answer, request));
+        self.push(
+            took,
+            Event::Settle(Box::new(ticket), Box::new(answer), request),
+        );
     }
 
     fn handle(&mut self, event: Event) {

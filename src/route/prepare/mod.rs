@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 pub(super) use self::{handle::Handle, upload::Upload};
 use super::{
-    attempt::{Attempt, Checking},
+    attempt::{Asked, Attempt, Checking},
     refusal::refuse,
     request_body::RequestBody,
     rewrite,
@@ -251,15 +251,17 @@ impl<S> Prepared<S> {
                 routed.upstream().map(|upstream| &**upstream),
             );
         }
-        let uri = self.parts.uri.clone();
+        let asked = Asked {
+            uri: self.parts.uri.clone(),
+            dialect: self.dialect,
+            stream: self.located.stream,
+        };
         let attempt = Attempt::begin(
             router,
             ticket,
             call.map(|call| (call, mark)),
             self.task.take(),
-            uri,
-            self.dialect,
-            self.located.stream,
+            asked,
             checking,
         );
         self.into_step(Some((attempt, hold_back)))
