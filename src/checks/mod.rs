@@ -39,7 +39,7 @@
 //!
 //! Answers that were judged a success and have ended: whole ones, and streams whose terminal event
 //! has come. Never those that failed, were cut or abandoned, never those of requests that passed
-//! through unrouted, and none that is compressed or neither JSON, text nor a stream of events. Of
+//! through unrouted, and none that is compressed or neither JSON, text nor server-sent events. Of
 //! an answer of more than 1 MiB the first MiB is seen.
 //!
 //! With several checks every one grades: the form is good where none says otherwise, the quality is

@@ -44,7 +44,8 @@
 //! * A 200 that should be JSON and is not: cut off in the middle, it is truncated; an HTML page is
 //!   a server error, for something in between answered; otherwise, or empty, it is degraded.
 //! * A stream is a success when it gave a finish reason and its terminal event; whatever happens to
-//!   the connection after that is not missed.
+//!   the connection after that is not missed. One that stops making sense as a stream (a frame whose
+//!   checksum is wrong) is truncated: no client can read on.
 //!
 //! # Endings
 //!

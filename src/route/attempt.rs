@@ -34,10 +34,7 @@ pub(super) struct Attempt {
     /// Present until the attempt is settled.
     ticket: Option<Ticket>,
     call: Option<(Call, AttemptIndex)>,
-    uri: Uri,
-    dialect: &'static dyn Dialect,
-    /// Whether the answer was asked for as a stream.
-    stream: bool,
+    asked: Asked,
     head: Option<Head>,
     watch: Watch,
     /// Present where good answers are checked.
@@ -49,6 +46,14 @@ pub(super) struct Attempt {
     asks_usage: bool,
     /// The head is with the caller, whose pace decides from here on.
     released: bool,
+}
+
+/// What was asked, as far as the reading of the answer depends on it.
+pub(super) struct Asked {
+    pub(super) uri: Uri,
+    pub(super) dialect: &'static dyn Dialect,
+    /// Whether the answer was asked for as a stream.
+    pub(super) stream: bool,
 }
 
 struct Head {
@@ -107,9 +112,7 @@ impl Attempt {
         ticket: Ticket,
         call: Option<(Call, Option<Mark>)>,
         task: Option<Cow<'static, str>>,
-        uri: Uri,
-        dialect: &'static dyn Dialect,
-        stream: bool,
+        asked: Asked,
         checking: Option<Box<Checking>>,
     ) -> Box<Self> {
         let call = call.map(|(call, mark)| {
@@ -126,9 +129,7 @@ impl Attempt {
             router: router.clone(),
             ticket: Some(ticket),
             call,
-            uri,
-            dialect,
-            stream,
+            asked,
             head: None,
             watch: Watch::Opaque,
             checking,
@@ -147,7 +148,7 @@ impl Attempt {
     /// Returns what takes out of the stream what only we asked for, once its head is known.
     pub(super) fn usage_filter(&self) -> Option<Box<UsageFilter>> {
         let asked = self.asks_usage && self.observer().is_some();
-        asked.then(|| Box::new(UsageFilter::new(self.dialect)))
+        asked.then(|| Box::new(UsageFilter::new(self.asked.dialect)))
     }
 
     /// Tells the caller who serves.
@@ -164,7 +165,7 @@ impl Attempt {
     /// Takes in the head of the answer, which came at `now`.
     pub(super) fn head(&mut self, parts: &Parts, now: Instant) -> Shape {
         let wall = self.router.wall();
-        let seen = Seen::head(self.uri.path(), parts.status, &parts.headers, wall);
+        let seen = Seen::head(self.asked.uri.path(), parts.status, &parts.headers, wall);
         let (verdict, _) = self.classify(&seen);
         let limits = Limits::from_headers(&parts.headers, wall);
         if let Some(ticket) = &mut self.ticket {
@@ -173,7 +174,9 @@ impl Attempt {
         let (shape, framing) = self.shape(parts);
         self.watch = match (shape, framing) {
             _ if is_encoded(&parts.headers) => Watch::Opaque,
-            (_, Some(framing)) => Watch::Stream(Box::new(Observer::new(self.dialect, framing))),
+            (_, Some(framing)) => {
+                Watch::Stream(Box::new(Observer::new(self.asked.dialect, framing)))
+            }
             (Shape::Failure | Shape::Whole, None) => Watch::Whole {
                 chunks: SmallVec::new(),
                 len: 0,
@@ -207,7 +210,7 @@ impl Attempt {
         let content_type = content_type
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
-        match Framing::of_answer(self.dialect, content_type, self.stream) {
+        match Framing::of_answer(self.asked.dialect, content_type, self.asked.stream) {
             Some(framing) => (Shape::Stream, Some(framing)),
             None => (shape_of(content_type), None),
         }
@@ -279,7 +282,7 @@ impl Attempt {
     pub(super) fn fail(mut self: Box<Self>, transport: Transport) {
         let headers = HeaderMap::new();
         let seen = Seen {
-            path: self.uri.path(),
+            path: self.asked.uri.path(),
             status: None,
             headers: &headers,
             body: BodySeen::Unread,
@@ -311,7 +314,7 @@ impl Attempt {
             Watch::Stream(observer) => BodySeen::Stream(observer.summary()),
         };
         let headers = headers.unwrap_or(&head.headers);
-        let seen = Seen::head(self.uri.path(), head.status, headers, head.wall)
+        let seen = Seen::head(self.asked.uri.path(), head.status, headers, head.wall)
             .with_body(body)
             .with_transport(transport);
         let (verdict, usage) = self.classify(&seen);
@@ -349,7 +352,7 @@ impl Attempt {
     fn grade(&self, checking: &Checking, body: &[u8]) -> Option<Graded> {
         let ticket = self.ticket.as_ref()?;
         let mut answer = Answer::new(checking.endpoint, body);
-        answer.dialect = self.dialect.name();
+        answer.dialect = self.asked.dialect.name();
         answer.model = ticket.model();
         answer.target = ticket.target();
         answer.task = checking.task.as_deref();

@@ -60,7 +60,7 @@ async fn frames_come_out_as_they_went_in() {
         let stream = events.concat();
         for piece in [1, 7, 100, stream.len()] {
             for hold_back in [true, false] {
-                let pieces: Vec<_> = stream.chunks(piece).map(|piece| piece.to_vec()).collect();
+                let pieces: Vec<_> = stream.chunks(piece).map(<[u8]>::to_vec).collect();
                 let steps: Vec<_> = pieces
                     .iter()
                     .flat_map(|piece| [Step::data(piece.clone()), Step::Wait(seconds(0.01))])

@@ -119,7 +119,7 @@ const SLOW: &[(u64, &str)] = &[
 
 #[tokio::test(start_paused = true)]
 async fn the_longest_silence_after_the_first_content_is_told() {
-    assert_eq!(told(SLOW, |body| body.collect()).await, "Some(3s)");
+    assert_eq!(told(SLOW, BodyExt::collect).await, "Some(3s)");
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,5 +159,5 @@ async fn a_silence_that_the_reader_gave_up_on_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_never_lets_wait_tells_none() {
     let events = &[(1, CONTENT), (0, STOP)];
-    assert_eq!(told(events, |body| body.collect()).await, "None");
+    assert_eq!(told(events, BodyExt::collect).await, "None");
 }

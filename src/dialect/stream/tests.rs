@@ -154,7 +154,7 @@ fn f06_an_endless_line_or_item_is_not_kept() {
         let capacity = |observer: &Observer| match &observer.framer {
             Framer::Lines(lines) => lines.held.capacity(),
             Framer::Array(array) => array.held.capacity(),
-            _ => unreachable!(),
+            _ => panic!("another framing"),
         };
         observer.feed(start.as_bytes());
         for _ in 0..64 {

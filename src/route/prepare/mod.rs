@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 pub(super) use self::{handle::Handle, upload::Upload};
 use super::{
-    attempt::{Attempt, Checking},
+    attempt::{Asked, Attempt, Checking},
     refusal::refuse,
     request_body::RequestBody,
     rewrite,
@@ -253,15 +253,17 @@ impl<S> Prepared<S> {
             );
         }
         let asks_usage = self.ask_usage(router, &ticket);
-        let uri = self.parts.uri.clone();
+        let asked = Asked {
+            uri: self.parts.uri.clone(),
+            dialect: self.dialect,
+            stream: self.located.stream,
+        };
         let mut attempt = Attempt::begin(
             router,
             ticket,
             call.map(|call| (call, mark)),
             self.task.take(),
-            uri,
-            self.dialect,
-            self.located.stream,
+            asked,
             checking,
         );
         if asks_usage {
