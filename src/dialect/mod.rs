@@ -4,14 +4,18 @@
 //! One file per provider. A dialect never looks at a clock or at shared state.
 
 mod anthropic;
+mod bound;
 mod content;
+mod fields;
 pub mod json;
 mod locate;
 mod openai;
 mod path;
+mod prompt;
 mod refusal;
 mod site;
 pub mod sse;
+mod words;
 
 use std::{fmt, time::Duration};
 
@@ -22,11 +26,14 @@ use crate::classify::{StreamSummary, is_json};
 
 pub use self::{
     anthropic::Anthropic,
+    fields::Fields,
     openai::OpenAi,
     site::{Place, Site},
 };
 pub(crate) use self::{
     content::{has_images, session_key, stable_hash},
+    fields::field_hash,
+    prompt::Prompt,
     site::decode_bytes,
 };
 
@@ -119,6 +126,11 @@ pub struct Located {
     /// Whether its last message brings the results of tools, and there are tools to be called
     /// again: the caller is in a loop of calls that build on each other.
     pub tool_loop: bool,
+    /// The names of the members at the top of a JSON body.
+    pub fields: Fields,
+    /// Whether it carries state that only the provider of its conversation can read: signed or
+    /// encrypted reasoning, or the id of an answer that is stored there.
+    pub bound: bool,
 }
 
 /// Why a request to an inference endpoint cannot be routed. It is passed on as it is.
