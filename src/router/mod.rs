@@ -27,6 +27,7 @@ mod learned;
 mod ledger;
 mod lock;
 mod numbers;
+mod parameters;
 mod pool;
 mod posted;
 mod request;
