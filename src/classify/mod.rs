@@ -95,6 +95,7 @@ mod retry_after;
 mod rules;
 mod seen;
 mod transport;
+mod unfit;
 mod usage;
 
 pub use self::{
@@ -106,6 +107,7 @@ pub use self::{
     rules::DefaultClassifier,
     seen::{BodySeen, Seen, StreamSummary},
     transport::{Processed, Transport},
+    unfit::Unfit,
     usage::Usage,
 };
 
