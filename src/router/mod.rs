@@ -22,6 +22,7 @@ mod decision;
 mod error;
 mod evaluation;
 mod explain;
+mod fit;
 mod group;
 mod learned;
 mod ledger;
@@ -59,6 +60,7 @@ use self::{
     credential::CredentialState,
     error::UnavailableKind,
     evaluation::Evaluation,
+    fit::Fit,
     group::Group,
     ledger::{Change, Formed, Ledger, Scored},
     numbers::Numbers,
@@ -83,7 +85,9 @@ pub use self::{
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
 };
-pub(crate) use self::{counters::Counters, evaluation::Next};
+pub(crate) use self::{
+    counters::Counters, evaluation::Next, parameters::Parameters, request::Needs,
+};
 use crate::{
     checks::Checks,
     classify::Classify,
@@ -156,6 +160,8 @@ struct PoolEntry {
     beliefs: Beliefs,
     checks: Option<Checks>,
     cascade: Option<Score>,
+    /// Whether somebody cares if a request holds images: it takes a look at its messages.
+    images_matter: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -175,6 +181,7 @@ struct TargetEntry {
     preference: Option<f64>,
     weight: f64,
     drained: AtomicBool,
+    fit: Fit,
     posted: Posted,
 }
 
@@ -260,8 +267,8 @@ impl OutcomeRouter {
             }
         }
         Err(Unavailable {
-            kind: UnavailableKind::NobodyFree,
             retry_in: Some(Duration::from_millis(10)),
+            ..UnavailableKind::NobodyFree.into()
         })
     }
 
@@ -435,15 +442,23 @@ impl OutcomeRouter {
             derive_sessions: pool.derive_sessions,
             checks: pool.checks.clone(),
             cascade: pool.cascade,
+            images_matter: pool.images_matter.load(Ordering::Relaxed),
         })
     }
 
-    /// Returns the upstream, if it is another than the caller's own, and the model that serve a
-    /// model in a pool that is off.
-    pub(crate) fn off_upstream(&self, model: &str) -> Option<(Arc<Upstream>, Arc<str>)> {
+    /// Returns what is changed in the parameters of a request that goes to a target.
+    pub(crate) fn parameters(&self, target: TargetId) -> Option<Arc<Parameters>> {
+        let target = self.inner.targets.get(target.0 as usize)?;
+        target.fit.parameters.clone()
+    }
+
+    /// Returns the upstream, if it is another than the caller's own, and the target and model that
+    /// serve a model in a pool that is off.
+    pub(crate) fn off_upstream(&self, model: &str) -> Option<(Arc<Upstream>, TargetId, Arc<str>)> {
         let name = self.inner.name(model).ok()?;
-        let target = self.inner.requested(name)?;
-        Some((target.upstream.clone()?, target.model.clone()))
+        let id = self.inner.requested_id(name)?;
+        let target = self.inner.targets.get(id.0 as usize)?;
+        Some((target.upstream.clone()?, id, target.model.clone()))
     }
 
     /// Returns whether a target sends a credential of its own.
@@ -566,6 +581,7 @@ impl OutcomeRouter {
             self.inner.post_pick(target, &mut group, now);
             (plan.task, booking)
         };
+        let trial = target.fit.begin(request, self.inner.epoch, now);
         if let Some(credential) = target
             .credential
             .and_then(|at| self.inner.credentials.get(at))
@@ -581,7 +597,7 @@ impl OutcomeRouter {
             id: self.inner.ledger.open(number, id.0, task),
             observed: None,
         };
-        Some(Ticket::new(routed, booking))
+        Some(Ticket::new(routed, booking.with_trial(trial)))
     }
 }
 
@@ -611,6 +627,8 @@ pub(crate) struct PoolRules {
     pub(crate) checks: Option<Checks>,
     /// Below which quality an answer is asked for again, where that is wanted.
     pub(crate) cascade: Option<Score>,
+    /// Whether it matters if a request holds images.
+    pub(crate) images_matter: bool,
 }
 
 impl PoolEntry {
@@ -810,10 +828,5 @@ impl Inner {
         u32::try_from(pool.targets.start + name.rank)
             .ok()
             .map(TargetId)
-    }
-
-    fn requested(&self, name: &Name) -> Option<&TargetEntry> {
-        self.requested_id(name)
-            .and_then(|id| self.targets.get(id.0 as usize))
     }
 }
