@@ -57,6 +57,17 @@
 //! name = "mini"                    # the model, unless given
 //! quota_group = "small models"     # for targets that share a limit of the provider
 //! price = { input = 0.15, output = 0.6 }
+//! context_window = 128000          # longer prompts go elsewhere; unless given, learned by refusals
+//! max_output_tokens = 16384        # requests that ask for more go to others, if there are any
+//! vision = true                    # false: requests with images go elsewhere
+//! tools = true                     # false: requests with tools go elsewhere
+//! json_mode = true                 # false: requests for JSON go elsewhere
+//! compatibility_group = "openai"   # targets that read each other's state; those of one upstream
+//!                                  # unless given
+//! [pool.target.parameters]         # changes at the top of a JSON body; none unless given
+//! rename = { max_tokens = "max_completion_tokens" }
+//! drop = ["logit_bias"]
+//! set = { reasoning_effort = "low" }
 //! "#;
 //! use tower_outcome::config::Config;
 //!
@@ -73,7 +84,7 @@
 //! `cascade_below`, a quality from 0 to 1. Both are those of [`Target::weight`](crate::Target::weight)
 //! and [`Pool::cascade_below`](crate::Pool::cascade_below); `valid_json` checks answers to requests
 //! in JSON mode, as [`ValidJson::new`](crate::checks::ValidJson::new). What they all do is told in
-//! [`learning`](crate::guide::learning).
+//! [`learning`](crate::guide::learning), and what a target takes in [`fit`](crate::guide::fit).
 
 mod assemble;
 mod error;

@@ -8,6 +8,7 @@ mod support;
 mod checks;
 mod explain;
 mod failing;
+mod fit;
 mod hold;
 mod mode;
 mod passing;
