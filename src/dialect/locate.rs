@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{
-    Located, Place, Site, Unroutable,
+    Fields, Located, Place, Site, Unroutable,
+    bound::{Turns, is_bound},
     json::{self, Value},
 };
 use crate::classify::is_json;
@@ -46,8 +47,11 @@ pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located
     let mut tools = false;
     let mut json_mode = false;
     let mut messages = None;
+    let mut fields = Fields::default();
+    let mut bound = false;
     for member in json::members(body) {
         let (key, value) = member?;
+        fields.insert(&key);
         match &*key {
             "model" => {
                 sites.push(Site::new(Place::Json, value.range()));
@@ -67,7 +71,10 @@ pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located
                 let format = value.last("format").ok().flatten();
                 json_mode |= format.is_some_and(|format| is_json_format(&format));
             }
-            "messages" | "input" => messages = Some(value),
+            "messages" => messages = Some((Turns::Messages, value)),
+            "input" => messages = Some((Turns::Input, value)),
+            "contents" => messages = Some((Turns::Contents, value)),
+            "previous_response_id" | "conversation" => bound |= !value.is_null(),
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
                 max_output_tokens = value.as_u64().or(max_output_tokens);
             }
@@ -83,7 +90,15 @@ pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located
         tools,
         json_mode,
         // Without tools the loop is over, and this need not be read twice.
-        tool_loop: tools && messages.is_some_and(|messages| ends_in_tool_result(&messages)),
+        tool_loop: tools
+            && messages
+                .as_ref()
+                .is_some_and(|(_, messages)| ends_in_tool_result(messages)),
+        fields,
+        bound: bound
+            || messages
+                .as_ref()
+                .is_some_and(|(turns, messages)| is_bound(body, *turns, messages)),
     })
 }
 
@@ -267,6 +282,31 @@ mod tests {
             ),
         ] {
             assert_eq!(of(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_names_at_the_top_are_noted() {
+        let located = read(r#"{"model":"m","to\u0070_p":1,"x":{"seed":1}}"#).unwrap();
+        assert_eq!(
+            located.fields,
+            ["model", "top_p", "x"].into_iter().collect()
+        );
+    }
+
+    #[test]
+    fn state_of_a_provider_is_noticed() {
+        for (body, expected) in [
+            (r#"{"model":"m","previous_response_id":"resp_1"}"#, true),
+            (r#"{"model":"m","previous_response_id":null}"#, false),
+            (r#"{"conversation":{"id":"conv_1"},"model":"m"}"#, true),
+            (
+                r#"{"model":"m","input":[{"encrypted_content":"x","type":"reasoning"}]}"#,
+                true,
+            ),
+            (r#"{"model":"m","input":"encrypted_content"}"#, false),
+        ] {
+            assert_eq!(read(body).unwrap().bound, expected, "{body}");
         }
     }
 

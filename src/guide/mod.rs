@@ -1,8 +1,11 @@
-//! Guides: how to stack the layers, who repeats what, what the classes mean, and how the router
-//! decides and learns.
+//! Guides: how to stack the layers, who repeats what, what the classes mean, which target can take a
+//! request, and how the router decides and learns.
 
 #[doc = include_str!("failure_classes.md")]
 pub mod failure_classes {}
+
+#[doc = include_str!("fit.md")]
+pub mod fit {}
 
 #[doc = include_str!("layer_order.md")]
 pub mod layer_order {}
