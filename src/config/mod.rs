@@ -40,6 +40,8 @@
 //! cost_weight = 5.0                # expected score that a dollar is worth; 0 unless given
 //! objective_ms = 20000             # answers are worth something until then; none unless given
 //! preference = 0.05                # expected score given up to stay a rank higher
+//! hold_back = true                 # streams until their first content, so that they can fail over
+//! compressed_answers = false       # as the caller takes them; they cannot be looked into
 //! derive_sessions = false          # find the session of requests that name none
 //! ask_usage = false                # ask streams what they used, without the caller noticing
 //! success_when = ["valid_json", "not_blank"]   # checks of good answers; none unless given

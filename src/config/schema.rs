@@ -68,6 +68,9 @@ pub(super) struct Pool {
     pub(super) objective_ms: Option<Spanned<u64>>,
     pub(super) preference: Option<Spanned<f64>>,
     #[serde(default)]
+    pub(super) compressed_answers: bool,
+    pub(super) hold_back: Option<bool>,
+    #[serde(default)]
     pub(super) derive_sessions: bool,
     #[serde(default)]
     pub(super) ask_usage: bool,

@@ -46,6 +46,8 @@ pub(super) fn set_pool(mut built: Pool, pool: &schema::Pool) -> Result<Pool, Fau
     }
     Ok(built
         .derive_sessions(pool.derive_sessions)
+        .hold_back(pool.hold_back.unwrap_or(true))
+        .compressed_answers(pool.compressed_answers)
         .ask_usage(pool.ask_usage)
         .cascade(cascade.is_some()))
 }

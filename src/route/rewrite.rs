@@ -92,6 +92,15 @@ pub(super) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
     }
 }
 
+/// Asks for an answer that is not compressed, where the caller takes one that is: nobody could look
+/// into it.
+pub(super) fn ask_plain(headers: &mut HeaderMap) {
+    if headers.contains_key(header::ACCEPT_ENCODING) {
+        let plain = HeaderValue::from_static("identity");
+        headers.insert(header::ACCEPT_ENCODING, plain);
+    }
+}
+
 /// Returns what the one Content-Length says, where it is written as we would.
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     let mut values = headers.get_all(header::CONTENT_LENGTH).iter();

@@ -317,6 +317,7 @@ impl Assembly {
             nobody_free: pool.nobody_free,
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,
+            compressed: pool.compressed,
             cost_weight: pool.cost_weight,
             objective: pool.objective,
             preference: pool.preference,

@@ -23,6 +23,7 @@ pub(super) struct PoolEntry {
     pub(super) nobody_free: NobodyFree,
     pub(super) upgrade: bool,
     pub(super) hold_back: bool,
+    pub(super) compressed: bool,
     pub(super) derive_sessions: bool,
     pub(super) ask_usage: bool,
     pub(super) cost_weight: f64,

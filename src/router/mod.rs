@@ -253,6 +253,7 @@ impl OutcomeRouter {
             mode: pool.mode(),
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
+            compressed: pool.compressed,
             derive_sessions: pool.derive_sessions,
             ask_usage: pool.ask_usage,
             checks: pool.checks.clone(),
@@ -328,6 +329,8 @@ pub(crate) struct PoolRules {
     pub(crate) mode: Mode,
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
+    /// Whether answers may come compressed.
+    pub(crate) compressed: bool,
     pub(crate) derive_sessions: bool,
     pub(crate) ask_usage: bool,
     pub(crate) checks: Option<Checks>,

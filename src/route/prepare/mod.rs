@@ -261,6 +261,9 @@ impl<S> Prepared<S> {
                 router.parameters(ticket.target_id()).as_deref(),
             );
         }
+        if !self.rules.compressed && *routed.reason() != Reason::Observed {
+            rewrite::ask_plain(&mut self.parts.headers);
+        }
         let asks_usage = self.ask_usage(router, &ticket);
         let asked = Asked {
             uri: self.parts.uri.clone(),
