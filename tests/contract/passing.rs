@@ -3,7 +3,9 @@
 use http::{Request, Version};
 use tokio_test::task;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
-use tower_outcome::{FailoverLayer, OutcomeRoutingLayer, Routed, router::Passed};
+use tower_outcome::{
+    FailoverLayer, Mode, OutcomeRouter, OutcomeRoutingLayer, Pool, Routed, router::Passed,
+};
 
 use crate::support::*;
 
