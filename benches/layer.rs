@@ -12,23 +12,20 @@
 use std::{convert::Infallible, future::ready, hint::black_box, time::Duration};
 
 use bytes::Bytes;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::{Service, ServiceBuilder, service_fn};
-use tower_outcome::{
-    Class, FailoverLayer, Outcome, OutcomeRouter, OutcomeRoutingLayer, PickRequest, Verdict,
-    dialect::json,
-};
+use tower_outcome::{FailoverLayer, OutcomeRouter, OutcomeRoutingLayer, dialect::json};
 
 const SIZES: [(&str, usize); 3] = [("1KiB", 1024), ("64KiB", 64 * 1024), ("1MiB", 1024 * 1024)];
 
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = allocations, calls, scans, decisions
+    targets = allocations, calls, scans
 }
 criterion_main!(benches);
 
@@ -225,37 +222,6 @@ fn scans(criterion: &mut Criterion) {
                     .filter(Result::is_ok)
                     .count()
             });
-        });
-    }
-    group.finish();
-}
-
-fn decisions(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("decide and settle");
-    for targets in [2, 8, 64] {
-        let mut builder = OutcomeRouter::builder();
-        for n in 0..targets {
-            builder = builder.model(format!("model-{n}"));
-        }
-        let router = builder.build().unwrap();
-        let start = router.now();
-        for _ in 0..100 {
-            let ticket = router.pick_at(&PickRequest::new("model-0"), start).unwrap();
-            ticket.settle_at(Outcome::new(Verdict::new(Class::Success)), start);
-        }
-        let mut micros = 0;
-        group.bench_function(targets.to_string(), |b| {
-            b.iter_batched(
-                || {
-                    micros += 100;
-                    start + Duration::from_micros(micros)
-                },
-                |now| {
-                    let ticket = router.pick_at(&PickRequest::new("model-0"), now).unwrap();
-                    ticket.settle_at(Outcome::new(Verdict::new(Class::Success)), now);
-                },
-                BatchSize::NumIterations(10_000),
-            );
         });
     }
     group.finish();

@@ -18,7 +18,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    classify::Verdict,
+    classify::{Usage, Verdict},
     router::{Decision, TargetId},
 };
 
@@ -231,6 +231,8 @@ struct Attempted {
     tokens: (u64, Option<u64>),
     routed: Routed,
     verdict: Option<Verdict>,
+    usage: Option<Usage>,
+    cost: Option<f64>,
     /// The answer is good as answers go, but failed its checks and is to be asked for again.
     unsatisfactory: bool,
     task: Option<Cow<'static, str>>,
@@ -287,6 +289,60 @@ impl Call {
         self.with(|state| state.attempts.last().and_then(|last| last.verdict.clone()))
     }
 
+    /// Returns the tokens that the last attempt used, once it has ended, where the provider reported
+    /// them. A stream ends with its body.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.with(|state| state.attempts.last()?.usage)
+    }
+
+    /// Returns what all attempts together cost so far, in dollars: each is known once it has ended,
+    /// where the provider reported its usage and the target has a [price](crate::Price). `None`
+    /// where none is known.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use http::{Request, Response};
+    /// use http_body_util::BodyExt;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    /// use tower_outcome::{
+    ///     Call, OutcomeRouter, OutcomeRoutingLayer, Pool, Price, RequestBody, Target,
+    /// };
+    /// # type Body = http_body_util::Full<bytes::Bytes>;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let target = Target::new("gpt-4o").price(Price::per_million(2.5, 10.0));
+    /// let router = OutcomeRouter::builder().pool(Pool::new("chat").target(target)).build()?;
+    /// let client = OutcomeRoutingLayer::new(router).layer(service_fn(
+    ///     |_: Request<RequestBody<Body>>| async {
+    ///         let answer = r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],
+    ///             "usage":{"prompt_tokens":1000,"completion_tokens":100}}"#;
+    ///         let response = Response::builder().header("content-type", "application/json");
+    ///         Ok::<_, Infallible>(response.body(Body::from(answer)).unwrap())
+    ///     },
+    /// ));
+    ///
+    /// let call = Call::new();
+    /// let request = Request::post("https://api.openai.com/v1/chat/completions")
+    ///     .header("content-type", "application/json")
+    ///     .extension(call.clone())
+    ///     .body(Body::from(r#"{"model":"chat","messages":[]}"#))?;
+    /// client.oneshot(request).await?.into_body().collect().await?;
+    ///
+    /// assert_eq!(call.usage().map(|usage| usage.output), Some(100));
+    /// assert!((call.cost().unwrap() - 0.0035).abs() < 1e-12);
+    /// # Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    /// # })?;
+    /// # Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[must_use]
+    pub fn cost(&self) -> Option<f64> {
+        self.with(|state| {
+            let known = state.attempts.iter().filter_map(|attempt| attempt.cost);
+            known.reduce(|sum, more| (sum + more).min(f64::MAX))
+        })
+    }
+
     /// Returns the decision behind the last attempt, or behind our refusal where that came last;
     /// only for requests with [`Explain`].
     #[must_use]
@@ -327,6 +383,8 @@ impl Call {
                 tokens,
                 routed,
                 verdict: None,
+                usage: None,
+                cost: None,
                 unsatisfactory: false,
                 task,
             });
@@ -338,6 +396,15 @@ impl Call {
         self.with(|state| {
             if let Some(attempt) = state.attempts.get_mut(index.0) {
                 attempt.verdict = Some(verdict);
+            }
+        });
+    }
+
+    /// Notes what a settled attempt used and cost.
+    pub(crate) fn note_cost(&self, index: AttemptIndex, usage: Option<Usage>, cost: Option<f64>) {
+        self.with(|state| {
+            if let Some(attempt) = state.attempts.get_mut(index.0) {
+                (attempt.usage, attempt.cost) = (usage, cost);
             }
         });
     }

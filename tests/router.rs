@@ -488,6 +488,29 @@ fn scores_move_the_expected_quality() {
 }
 
 #[test]
+fn refused_picks_take_no_place_of_what_can_be_scored() {
+    let capacity = 64;
+    let router = OutcomeRouter::builder().pool(Pool::new("p").model("a"));
+    let router = router.ledger_capacity(capacity).build().unwrap();
+    let now = router.now();
+    let request = PickRequest::new("a");
+    let mut ids = Vec::new();
+    for _ in 0..capacity {
+        assert!(router.set_drained("p", "a", false));
+        let ticket = router.pick_at(&request, now).unwrap();
+        ids.push(ticket.outcome_id());
+        ticket.settle_at(outcome(Class::Success), now);
+        assert!(router.set_drained("p", "a", true));
+        for _ in 1..10 * capacity {
+            assert!(router.pick_at(&request, now).is_err());
+        }
+    }
+    for id in ids {
+        router.report_at(id, Score::BEST, now).unwrap();
+    }
+}
+
+#[test]
 fn f26_a_panicking_policy_is_caught_and_the_declared_order_decides() {
     #[derive(Debug)]
     struct Panics;

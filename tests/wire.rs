@@ -41,18 +41,7 @@ use vector::{Bad, Vector};
 
 /// Vectors that are not understood yet, with the reason. Each must in fact disagree, so that the
 /// list cannot go stale.
-const NOT_YET: &[(&str, &str)] = &[
-    ("azure-both", PATH_MODEL),
-    ("azure-sse-prompt-filter-first", PATH_MODEL),
-    ("bedrock-eventstream-throttled", PATH_MODEL),
-    ("bedrock-path", PATH_MODEL),
-    ("gemini-path-stream", PATH_MODEL),
-    ("gemini-sse-ok", PATH_MODEL),
-    ("multipart", "forms are not looked into"),
-];
-
-/// No dialect yet for a provider whose path names the model.
-const PATH_MODEL: &str = "no dialect for models in the path";
+const NOT_YET: &[(&str, &str)] = &[];
 
 #[test]
 fn responses_are_classified_as_the_vectors_say() {

@@ -32,6 +32,34 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// Some of the answer.
+    pub(crate) const ANSWER: Self = Self {
+        answer: true,
+        reasoning: false,
+        refusal: false,
+    };
+
+    /// Looks into the parts of Gemini's content.
+    pub(crate) fn of_gemini(list: Json<'_>) -> Self {
+        let mut parts = Self::default();
+        for part in list.items() {
+            let [text, thought, signature] = part
+                .fields(["text", "thought", "thoughtSignature"])
+                .unwrap_or_default();
+            let is_there = match text {
+                Some(text) => !text.is_empty(),
+                // A signature or a mark alone says nothing yet.
+                None => {
+                    let marks = [thought, signature].into_iter().flatten().count();
+                    part.len() > marks
+                }
+            };
+            parts.reasoning |= is_there && says(thought);
+            parts.answer |= is_there && !says(thought);
+        }
+        parts
+    }
+
     /// Looks into a chat message, or the delta of one.
     pub(crate) fn of_message(message: Json<'_>) -> Self {
         let [
@@ -44,6 +72,8 @@ impl Parts {
             reasoning_content,
             reasoning,
             reasoning_details,
+            thinking,
+            tool_plan,
         ] = message
             .fields([
                 "content",
@@ -55,6 +85,9 @@ impl Parts {
                 "reasoning_content",
                 "reasoning",
                 "reasoning_details",
+                // Ollama's and Cohere's own words for it.
+                "thinking",
+                "tool_plan",
             ])
             .unwrap_or_default();
         let mut parts = content.map(Self::of_content).unwrap_or_default();
@@ -63,14 +96,22 @@ impl Parts {
             || [tool_calls, function_call, audio, images]
                 .map(says)
                 .contains(&true);
-        parts.reasoning |= [reasoning_content, reasoning, reasoning_details]
-            .map(says)
-            .contains(&true);
+        let reasoning = [
+            reasoning_content,
+            reasoning,
+            reasoning_details,
+            thinking,
+            tool_plan,
+        ];
+        parts.reasoning |= reasoning.map(says).contains(&true);
         parts
     }
 
-    /// Looks into content: a string, or a list of typed blocks.
+    /// Looks into content: a string, a typed block, or a list of such.
     pub(crate) fn of_content(content: Json<'_>) -> Self {
+        if content.is_object() {
+            return Self::of_block(content);
+        }
         let mut parts = Self {
             answer: content.is_string() && !content.is_empty(),
             ..Self::default()
@@ -236,10 +277,7 @@ fn candidates(answer: &Object<'_>) -> Option<Verdict> {
             .fields(["finishReason", "content"])
             .unwrap_or_default();
         let parts = content.and_then(|content| content.field("parts"));
-        answered |= parts.into_iter().flat_map(Json::items).any(|part| {
-            let [text, thought] = part.fields(["text", "thought"]).unwrap_or_default();
-            !says(thought) && text.map_or(!part.is_empty(), |text| !text.is_empty())
-        });
+        answered |= parts.is_some_and(|parts| Parts::of_gemini(parts).answer);
         finish = reason_of(reason)
             .map(|reason| reason.of_choices(finish))
             .or(finish);

@@ -51,12 +51,24 @@ impl<'a> Json<'a> {
         value
     }
 
+    /// Hands out the name and value of every member of an object, in order.
+    pub(crate) fn each(self, mut take: impl FnMut(&str, Self)) {
+        for (key, value) in self.members() {
+            take(&key.name(), value);
+        }
+    }
+
     /// Takes an object apart, to be asked for many fields; what is no object has none.
     pub(crate) fn object(self) -> Object<'a> {
         Object {
             json: self,
             members: self.members().collect(),
         }
+    }
+
+    /// Returns how many members an object has; what is no object has none.
+    pub(crate) fn len(self) -> usize {
+        self.members().count()
     }
 
     fn members(self) -> impl Iterator<Item = (Key<'a>, Self)> {
@@ -157,6 +169,14 @@ impl<'a> Key<'a> {
         let key = self.json.0.as_bytes();
         key.len() == name.len() + 2 && key.get(1..=name.len()) == Some(name.as_bytes())
     }
+
+    fn name(self) -> Cow<'a, str> {
+        if self.escaped {
+            return self.json.text().unwrap_or_default();
+        }
+        let inner = self.json.0.get(1..self.json.0.len().saturating_sub(1));
+        Cow::Borrowed(inner.unwrap_or_default())
+    }
 }
 
 /// An object whose members have been found.
@@ -192,6 +212,13 @@ impl<'a> Object<'a> {
     /// Returns the object as a value.
     pub(crate) fn json(&self) -> Json<'a> {
         self.json
+    }
+
+    /// Hands out the name and value of every member, in order.
+    pub(crate) fn each(&self, mut take: impl FnMut(&str, Json<'a>)) {
+        for (key, value) in &self.members {
+            take(&key.name(), *value);
+        }
     }
 
     /// Returns the named fields, `null` as absent.

@@ -144,6 +144,18 @@ impl StreamSummary {
         self.finish = Some(finish.of_choices(self.finish));
     }
 
+    /// Takes in that a choice of several has begun.
+    pub(crate) fn begin_choice(&mut self, index: u64) {
+        self.open_choices |= 1 << index.min(63);
+    }
+
+    /// Takes in that a choice has ended; the last one ends the stream.
+    pub(crate) fn end_choice(&mut self, index: u64, finish: Finish) {
+        self.add_finish(finish);
+        self.open_choices &= !(1 << index.min(63));
+        self.terminal |= self.open_choices == 0;
+    }
+
     /// Takes in an error; the first one is kept.
     pub(crate) fn add_error(&mut self, error: Verdict) {
         self.error.get_or_insert(error);

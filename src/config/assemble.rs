@@ -9,8 +9,7 @@ use super::{
     upstream::{NamedUpstream, find, named_upstream},
 };
 use crate::{
-    dialect,
-    router::{BuildError, Mode, NobodyFree, OutcomeRouter, Pool, Target, Upstream},
+    router::{BuildError, Mode, NobodyFree, OutcomeRouter, Pool, Target, Upstream, lone},
     tasks::ByShape,
 };
 
@@ -114,6 +113,7 @@ pub(super) fn assemble(
         max_buffered,
         max_connections: max_connections.map(|most| usize::try_from(*most).unwrap_or(usize::MAX)),
         router: builder
+            .quiet()
             .build()
             .map_err(|error| Fault::nowhere(error.to_string()))?,
         deadline,
@@ -156,7 +156,6 @@ fn assemble_pool(
         built = built.alias(alias.get_ref());
     }
     let mut labels: Vec<&str> = Vec::new();
-    let mut speakers = [0_usize; dialect::ALL.len()];
     for target in &pool.targets {
         let label = target.name.as_ref().unwrap_or(&target.model);
         if labels.contains(&label.get_ref().as_str()) {
@@ -169,14 +168,16 @@ fn assemble_pool(
         }
         labels.push(label.get_ref());
         let found = find(upstreams, &target.upstream)?;
-        for (dialect, count) in dialect::ALL.iter().zip(&mut speakers) {
-            *count += usize::from(found.upstream.speaks(dialect.name()));
-        }
         connections.push((name.clone(), label.get_ref().clone(), found.connection));
         built = built.target(assemble_target(target, found.upstream.clone())?);
     }
     warn_of_idle_settings(pool, warnings);
-    warn(name, pool.targets.len(), &speakers, warnings);
+    if pool.targets.len() == 1 {
+        warnings.push(format!(
+            "pool {name:?} has a single target: nothing can take over when it fails"
+        ));
+    }
+    warnings.extend(lone(&built).iter().map(ToString::to_string));
     check(&built).map_err(|error| Fault::at(&pool.name, error.to_string()))?;
     Ok(built)
 }
@@ -196,26 +197,9 @@ fn assemble_target(target: &schema::Target, upstream: Upstream) -> Result<Target
 fn check(pool: &Pool) -> Result<(), BuildError> {
     OutcomeRouter::builder()
         .pool(pool.clone())
+        .quiet()
         .build()
         .map(drop)
-}
-
-fn warn(pool: &str, targets: usize, speakers: &[usize], warnings: &mut Vec<String>) {
-    if targets == 1 {
-        warnings.push(format!(
-            "pool {pool:?} has a single target: nothing can take over when it fails"
-        ));
-        return;
-    }
-    for (dialect, count) in dialect::ALL.iter().zip(speakers) {
-        if *count == 1 {
-            let dialect = dialect.name();
-            warnings.push(format!(
-                "pool {pool:?} has a single target for requests in the {dialect} format: nothing \
-                 can take over when it fails"
-            ));
-        }
-    }
 }
 
 /// Tells of models that lead to another pool when a caller names them.

@@ -23,7 +23,8 @@
 //! name = "openai"
 //! base_url = "https://api.openai.com/v1"   # as an SDK takes it
 //! api_key_env = "OPENAI_API_KEY"           # the name of the variable, not the key
-//! dialect = "openai"               # or "anthropic"; without it, either
+//! dialect = "openai"               # or another; without it any, or that of a known host
+//! query = { api-version = "2024-10-21" }   # added to each request; none unless given
 //! connect_timeout_ms = 5000        # TLS included
 //! attempt_timeout_ms = 240000      # until the head of the answer; shorter than the deadline
 //! idle_timeout_ms = 300000         # between two parts of its body
@@ -40,6 +41,7 @@
 //! objective_ms = 20000             # answers are worth something until then; none unless given
 //! preference = 0.05                # expected score given up to stay a rank higher
 //! derive_sessions = false          # find the session of requests that name none
+//! ask_usage = false                # ask streams what they used, without the caller noticing
 //! success_when = ["valid_json", "not_blank"]   # checks of good answers; none unless given
 //! cascade = true                   # ask a better target where they fail; false unless given
 //!
@@ -47,7 +49,7 @@
 //! model = "gpt-4o"
 //! upstream = "openai"
 //! expected_quality = 0.9           # score from 0 to 1 that its answers have, as long as few are known
-//! price = { input = 2.5, output = 10.0 }   # dollars per million tokens
+//! price = { input = 2.5, output = 10.0, cached = 1.25 }   # dollars per million tokens
 //! objective_ms = 30000             # the pool's, unless given
 //! preference = 0.0                 # subtracted from its score, whatever its rank
 //!
@@ -69,11 +71,16 @@
 //! # Ok::<(), tower_outcome::config::ConfigError>(())
 //! ```
 //!
-//! Beside these, a target has a `weight` (1 unless given) where the policy is `weighted`, and a pool
-//! `cascade_below`, a quality from 0 to 1. Both are those of [`Target::weight`](crate::Target::weight)
-//! and [`Pool::cascade_below`](crate::Pool::cascade_below); `valid_json` checks answers to requests
-//! in JSON mode, as [`ValidJson::new`](crate::checks::ValidJson::new). What they all do is told in
-//! [`learning`](crate::guide::learning).
+//! A price may say what prompt tokens cost that are read from the provider's cache (`cached`) or
+//! written to it (`written`); else they cost as any other, see [`Price`](crate::Price). Streams in
+//! the OpenAI format say what they used only where they are asked to, see
+//! [`Pool::ask_usage`](crate::Pool::ask_usage).
+//!
+//! Beside these, a target has a `weight` (1 unless given) where the policy is `weighted`; see
+//! [`Target::weight`](crate::Target::weight). `valid_json` checks answers to requests in JSON mode, as
+//! [`ValidJson::new`](crate::checks::ValidJson::new). The checks of a file are about form; those that
+//! grade quality, and [`Pool::cascade_below`](crate::Pool::cascade_below), are for code. What they all
+//! do is told in [`learning`](crate::guide::learning).
 
 mod assemble;
 mod error;

@@ -1,4 +1,6 @@
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 
 /// The file as it is written.
@@ -37,7 +39,9 @@ pub(super) struct Limits {
 pub(super) struct Upstream {
     pub(super) name: Spanned<String>,
     pub(super) base_url: Spanned<String>,
-    pub(super) dialect: Option<Dialect>,
+    pub(super) dialect: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) query: BTreeMap<String, String>,
     pub(super) api_key_env: Option<Spanned<String>>,
     pub(super) connect_timeout_ms: Option<Spanned<u64>>,
     pub(super) attempt_timeout_ms: Option<Spanned<u64>>,
@@ -46,14 +50,6 @@ pub(super) struct Upstream {
     pub(super) http2: bool,
     #[serde(default)]
     pub(super) allow_link_local: bool,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Dialect {
-    #[serde(rename = "openai")]
-    OpenAi,
-    Anthropic,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,9 +70,12 @@ pub(super) struct Pool {
     #[serde(default)]
     pub(super) derive_sessions: bool,
     #[serde(default)]
+    pub(super) ask_usage: bool,
+    #[serde(default)]
     pub(super) success_when: Vec<Check>,
     pub(super) cascade: Option<Spanned<bool>>,
-    pub(super) cascade_below: Option<Spanned<f64>>,
+    /// Known only to be refused with a reason.
+    pub(super) cascade_below: Option<Spanned<IgnoredAny>>,
     #[serde(default, rename = "target", alias = "targets")]
     pub(super) targets: Vec<Target>,
 }
@@ -142,4 +141,6 @@ pub(super) struct Target {
 pub(super) struct Price {
     pub(super) input: Spanned<f64>,
     pub(super) output: Spanned<f64>,
+    pub(super) cached: Option<Spanned<f64>>,
+    pub(super) written: Option<Spanned<f64>>,
 }

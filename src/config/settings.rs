@@ -11,7 +11,7 @@ use super::{
 use crate::{
     checks::{NotBlank, ValidJson},
     policy::{Adaptive, Declared, Weighted},
-    router::{Pool, Price, Score, Target},
+    router::{Pool, Price, Target},
 };
 
 pub(super) fn set_pool(mut built: Pool, pool: &schema::Pool) -> Result<Pool, Fault> {
@@ -42,11 +42,11 @@ pub(super) fn set_pool(mut built: Pool, pool: &schema::Pool) -> Result<Pool, Fau
         return Err(Fault::at(cascade, message));
     }
     if let Some(below) = &pool.cascade_below {
-        let fault = |_| Fault::at(below, FROM_0_TO_1);
-        built = built.cascade_below(Score::new(*below.get_ref()).map_err(fault)?);
+        return Err(Fault::at(below, NO_GRADES));
     }
     Ok(built
         .derive_sessions(pool.derive_sessions)
+        .ask_usage(pool.ask_usage)
         .cascade(cascade.is_some()))
 }
 
@@ -54,8 +54,8 @@ pub(super) fn set_target(mut built: Target, target: &schema::Target) -> Result<T
     if let Some(quality) = &target.expected_quality {
         built = built.expected_quality(within(quality, 0.0..=1.0, FROM_0_TO_1)?);
     }
-    if let Some(schema::Price { input, output }) = &target.price {
-        built = built.price(Price::per_million(at_least_0(input)?, at_least_0(output)?));
+    if let Some(price) = &target.price {
+        built = built.price(assemble_price(price)?);
     }
     if let Some(objective) = &target.objective_ms {
         built = built.objective(millis(objective)?);
@@ -67,6 +67,17 @@ pub(super) fn set_target(mut built: Target, target: &schema::Target) -> Result<T
         built = built.weight(at_least_0(weight)?);
     }
     Ok(built)
+}
+
+fn assemble_price(written: &schema::Price) -> Result<Price, Fault> {
+    let mut price = Price::per_million(at_least_0(&written.input)?, at_least_0(&written.output)?);
+    if let Some(cached) = &written.cached {
+        price = price.cached(at_least_0(cached)?);
+    }
+    if let Some(written) = &written.written {
+        price = price.written(at_least_0(written)?);
+    }
+    Ok(price)
 }
 
 /// Tells of settings that do nothing for want of another.
@@ -82,18 +93,10 @@ pub(super) fn warn_of_idle_settings(pool: &schema::Pool, warnings: &mut Vec<Stri
     if pool.policy != schema::Policy::Weighted && any(|target| target.weight.is_some()) {
         warn("weight counts under policy = \"weighted\" only");
     }
-    if pool.policy != schema::Policy::Adaptive && (weighs_cost || has_price) {
-        warn("price and cost_weight count under policy = \"adaptive\" only");
-    } else if has_price && !weighs_cost {
-        warn("price counts only where cost_weight says what a dollar is worth");
+    if pool.policy != schema::Policy::Adaptive && weighs_cost {
+        warn("cost_weight counts under policy = \"adaptive\" only");
     } else if weighs_cost && !has_price {
         warn("cost_weight is set, but no target has a price");
-    }
-    if pool.cascade_below.is_some() {
-        warn(
-            "cascade_below is about grades of quality, and the checks of success_when are about \
-             form: an answer of the wrong form fails in any case",
-        );
     }
 }
 
@@ -101,6 +104,9 @@ pub(super) fn percent(written: &Spanned<f64>) -> Result<f64, Fault> {
     within(written, 0.0..=100.0, "expected a number from 0 to 100")
 }
 
+const NO_GRADES: &str = "cascade_below would do nothing: it is about grades of quality, and the \
+                         checks of success_when are about form. An answer of the wrong form is \
+                         asked for again wherever cascade is true";
 const FROM_0_TO_1: &str = "expected a number from 0 to 1";
 
 fn at_least_0(written: &Spanned<f64>) -> Result<f64, Fault> {

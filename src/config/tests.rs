@@ -243,8 +243,8 @@ fn errors_say_where_and_what_was_expected() {
         ),
         (
             "mode = \"observe\"",
-            "cascade_below = 1.1",
-            "outcome.toml:15:17: expected a number from 0 to 1",
+            "success_when = [\"valid_json\"]\ncascade = true\ncascade_below = 0.7",
+            "outcome.toml:17:17: cascade_below would do nothing: it is about grades of quality",
         ),
         (
             "name = \"own\"",
@@ -255,6 +255,26 @@ fn errors_say_where_and_what_was_expected() {
             "name = \"own\"",
             "price = { input = 1 }",
             "missing field `output`",
+        ),
+        (
+            "name = \"own\"",
+            "price = { input = 1, output = 1, cached = -1 }",
+            "outcome.toml:18:86: expected a number from 0",
+        ),
+        (
+            "name = \"own\"",
+            "price = { input = 1, output = 1, written = nan }",
+            "outcome.toml:18:87: expected a number from 0",
+        ),
+        (
+            "name = \"own\"",
+            "price = { input = 1, output = 1, read = 1 }",
+            "unknown field `read`",
+        ),
+        (
+            "mode = \"observe\"",
+            "ask_usage = \"yes\"",
+            "outcome.toml:15:13: invalid type: string \"yes\", expected a boolean",
         ),
         (
             "name = \"own\"",
@@ -291,9 +311,14 @@ fn f40_a_key_in_the_file_is_not_repeated() {
 fn a_pool_without_failover_is_warned_of() {
     let config = parse(GOOD).unwrap();
     let warnings: Vec<_> = config.warnings().collect();
-    // The official endpoint speaks one dialect only.
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("anthropic"), "{warnings:?}");
+    // The official endpoint is known to take what the other one may take, too.
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let other = GOOD.replace("http://127.0.0.1:8000/v1", "https://api.anthropic.com");
+    let config = parse(&other).unwrap();
+    let warnings: Vec<_> = config.warnings().collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("/v1/messages"), "{warnings:?}");
+    assert!(warnings[1].contains("/chat/completions"), "{warnings:?}");
 }
 
 #[test]
@@ -352,23 +377,13 @@ fn what_is_probably_not_meant_is_warned_of() {
         ),
         (
             "name = \"own\"",
-            "price = { input = 0, output = 1.5 }",
-            "pool \"chat\": price counts only where cost_weight says",
-        ),
-        (
-            "name = \"own\"",
             "weight = 3",
             "pool \"chat\": weight counts under policy = \"weighted\" only",
         ),
         (
             "mode = \"observe\"",
             "cost_weight = 2\npolicy = \"declared\"",
-            "pool \"chat\": price and cost_weight count under policy = \"adaptive\" only",
-        ),
-        (
-            "mode = \"observe\"",
-            "cascade_below = 0.7",
-            "pool \"chat\": cascade_below is about grades of quality",
+            "pool \"chat\": cost_weight counts under policy = \"adaptive\" only",
         ),
     ] {
         assert!(GOOD.contains(from), "{from}");
@@ -386,7 +401,7 @@ fn settings_reach_the_router() {
     let source = GOOD
         .replace(
             "mode = \"observe\"",
-            "policy = \"weighted\"\nderive_sessions = true\n\
+            "policy = \"weighted\"\nderive_sessions = true\nask_usage = true\n\
              success_when = [\"valid_json\", \"not_blank\"]\ncascade = true",
         )
         .replace("name = \"own\"", "name = \"own\", weight = 0");
@@ -398,7 +413,7 @@ fn settings_reach_the_router() {
     let router = config.router();
     assert!(router.tasks().is_some());
     let rules = router.pool_rules("chat").unwrap();
-    assert!(rules.derive_sessions && rules.checks.is_some());
+    assert!(rules.derive_sessions && rules.ask_usage && rules.checks.is_some());
     assert_eq!(rules.cascade, Some(crate::Score::MIDDLE));
     let decide = |router: &OutcomeRouter| {
         let request = crate::PickRequest::new("chat");

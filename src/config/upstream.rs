@@ -33,11 +33,11 @@ pub(super) fn named_upstream(
         idle: timeout(upstream.idle_timeout_ms.as_ref(), defaults.idle)?,
     };
     let mut built = base_url(&upstream.base_url, upstream.allow_link_local)?;
-    if let Some(dialect) = upstream.dialect {
-        built = built.dialect(match dialect {
-            schema::Dialect::OpenAi => &dialect::OpenAi as &'static dyn Dialect,
-            schema::Dialect::Anthropic => &dialect::Anthropic,
-        });
+    if let Some(name) = &upstream.dialect {
+        built = built.dialect(dialect_of(name)?);
+    }
+    for (name, value) in &upstream.query {
+        built = built.query(name, value);
     }
     if let Some(name) = &upstream.api_key_env {
         built = built.credential(credential(name, variable)?);
@@ -49,6 +49,18 @@ pub(super) fn named_upstream(
             timeouts,
             http2: upstream.http2,
         },
+    })
+}
+
+fn dialect_of(written: &Spanned<String>) -> Result<&'static dyn Dialect, Fault> {
+    let text = written.get_ref();
+    let names = dialect::ALL.iter().map(|dialect| dialect.name());
+    dialect::named(text).ok_or_else(|| {
+        let advice = match suggest(text, names.clone()) {
+            Some(meant) => format!("did you mean {meant:?}?"),
+            None => format!("expected one of {:?}", names.collect::<Vec<_>>()),
+        };
+        Fault::at(written, format!("there is no dialect {text:?}; {advice}"))
     })
 }
 

@@ -4,10 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use memchr::memmem::Finder;
 
-use super::{
-    Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal,
-    secret_header, stream,
-};
+use super::{Dialect, EndpointKind, Refusal, is_below, refusal, secret_header, stream};
 use crate::classify::{
     ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, in_answer, says,
 };
@@ -21,27 +18,18 @@ impl Dialect for Anthropic {
         "anthropic"
     }
 
-    fn endpoint(&self, path: &str) -> Option<Endpoint> {
-        path::endpoint(path, ENDPOINTS)
+    fn operations(&self) -> &'static [(&'static str, EndpointKind)] {
+        ENDPOINTS
     }
 
-    fn locate(
-        &self,
-        _endpoint: Endpoint,
-        _target: &str,
-        content_type: Option<&str>,
-        body: &[Bytes],
-    ) -> Result<Located, Unroutable> {
-        locate::locate(content_type, body)
+    fn is_at(&self, host: &str) -> bool {
+        is_below(host, "api.anthropic.com")
     }
 
     fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
         if !event.whole {
             // Only content is as long.
-            summary.add_parts(Parts {
-                answer: true,
-                ..Parts::default()
-            });
+            summary.add_parts(Parts::ANSWER);
         } else if !is_plain_delta(event.data, summary) {
             event.read(summary, read);
         }
@@ -59,7 +47,7 @@ impl Dialect for Anthropic {
     }
 }
 
-fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
+pub(super) fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
     if let Some(view) = ErrorView::within_answer(data) {
         return summary.add_error(in_answer(&view));
     }

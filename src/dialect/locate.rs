@@ -1,5 +1,7 @@
 //! Finding the model in a JSON body, which is the same in both dialects.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::{
@@ -23,6 +25,16 @@ const SERVER_TOOLS: [&str; 7] = [
 /// Reads a request whose model is a top-level member of a JSON object. The last of several wins,
 /// as in the servers; all of them are rewritten.
 pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Located, Unroutable> {
+    let located = read(content_type, body)?;
+    if located.model.is_empty() {
+        return Err(Unroutable::NoModel);
+    }
+    Ok(located)
+}
+
+/// Reads a request whose model may be somewhere else: where none is at the top of the body, it is
+/// empty.
+pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located, Unroutable> {
     if !content_type.is_some_and(is_json) {
         return Err(Unroutable::ContentType);
     }
@@ -62,11 +74,8 @@ pub(super) fn locate(content_type: Option<&str>, body: &[Bytes]) -> Result<Locat
             _ => {}
         }
     }
-    let model = model
-        .filter(|model| !model.is_empty())
-        .ok_or(Unroutable::NoModel)?;
     Ok(Located {
-        model: model.into_owned(),
+        model: model.map(Cow::into_owned).unwrap_or_default(),
         sites,
         stream,
         side_effects,

@@ -1,16 +1,14 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use memchr::memmem::Finder;
 
 use super::{
-    Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, locate, path, refusal,
-    secret_header, stream,
+    Dialect, Endpoint, EndpointKind, Located, Unroutable, form, is_below, locate, path, stream,
 };
 use crate::classify::{
     Class, ErrorView, Finish, Json, Object, Parts, StreamSummary, Usage, Verdict, in_answer,
-    response, response_finish, response_parts, says,
+    is_json, response, response_finish, response_parts, says,
 };
 
 /// The OpenAI wire format: chat and legacy completions, responses, embeddings, images, speech and
@@ -30,6 +28,20 @@ impl Dialect for OpenAi {
         path::endpoint(path, ENDPOINTS)
     }
 
+    fn operations(&self) -> &'static [(&'static str, EndpointKind)] {
+        ENDPOINTS
+    }
+
+    fn is_at(&self, host: &str) -> bool {
+        is_below(host, "api.openai.com")
+    }
+
+    fn reads(&self, endpoint: Endpoint, content_type: Option<&str>) -> bool {
+        content_type.is_some_and(|kind| {
+            is_json(kind) || FORMS.contains(&endpoint.operation) && form::is_form(kind)
+        })
+    }
+
     fn locate(
         &self,
         _endpoint: Endpoint,
@@ -37,7 +49,14 @@ impl Dialect for OpenAi {
         content_type: Option<&str>,
         body: &[Bytes],
     ) -> Result<Located, Unroutable> {
-        locate::locate(content_type, body)
+        match content_type {
+            Some(kind) if form::is_form(kind) => form::locate(kind, body),
+            _ => locate::locate(content_type, body),
+        }
+    }
+
+    fn asks_usage(&self, endpoint: Endpoint) -> bool {
+        matches!(endpoint.operation, "/chat/completions" | "/completions")
     }
 
     fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
@@ -49,20 +68,9 @@ impl Dialect for OpenAi {
             event.read(summary, read);
         }
     }
-
-    fn refusal(&self, refusal: &Refusal<'_>) -> Bytes {
-        refusal::openai(refusal)
-    }
-
-    fn credential(&self, secret: &str) -> Option<(HeaderName, HeaderValue)> {
-        if secret.is_empty() {
-            return None;
-        }
-        secret_header(AUTHORIZATION, &format!("Bearer {secret}"))
-    }
 }
 
-fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
+pub(super) fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
     if let Some(view) = ErrorView::within_answer(data) {
         summary.add_error(in_answer(&view));
     } else if name == Some(b"error") {
@@ -94,18 +102,14 @@ fn read_chunk(data: &Object<'_>, summary: &mut StreamSummary) {
             summary.add_error(in_answer(&view));
         }
 
-        let index = index.and_then(Json::count).unwrap_or(0).min(63);
+        let index = index.and_then(Json::count).unwrap_or(0);
         match reason
             .and_then(Json::text)
             .filter(|reason| !reason.is_empty())
         {
-            Some(reason) => {
-                summary.add_finish(Finish::from_reason(&reason));
-                summary.open_choices &= !(1 << index);
-                summary.terminal |= summary.open_choices == 0;
-            }
+            Some(reason) => summary.end_choice(index, Finish::from_reason(&reason)),
             // Azure sends filter results without a delta after the finish.
-            None if delta.is_some() || text.is_some() => summary.open_choices |= 1 << index,
+            None if delta.is_some() || text.is_some() => summary.begin_choice(index),
             None => {}
         }
     }
@@ -133,10 +137,7 @@ fn read_response(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {
         .and_then(Json::text);
     let is_call = item.is_some_and(|item| item.ends_with("_call"));
     if is_call || says(partial) {
-        summary.add_parts(Parts {
-            answer: true,
-            ..Parts::default()
-        });
+        summary.add_parts(Parts::ANSWER);
     }
 
     let Some(whole) = &whole.map(Json::object) else {
@@ -180,10 +181,7 @@ fn read_media(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {
 
 /// An event too long to keep is content; only a whole response in its last event is as long.
 fn long(event: stream::Event<'_>, summary: &mut StreamSummary) {
-    summary.add_parts(Parts {
-        answer: true,
-        ..Parts::default()
-    });
+    summary.add_parts(Parts::ANSWER);
     let kind = leading_type(event.data).or(event.name).unwrap_or_default();
     if kind.ends_with(b".completed") || kind.ends_with(b".incomplete") {
         summary.add_finish(Finish::Done);
@@ -262,8 +260,8 @@ fn is_telling(data: &[u8], colon: usize) -> bool {
 
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 
-/// The JSON endpoints; those that take forms name the model in a part.
-const ENDPOINTS: &[(&str, EndpointKind)] = &[
+/// The endpoints behind any base path.
+pub(super) const ENDPOINTS: &[(&str, EndpointKind)] = &[
     ("/chat/completions", EndpointKind::Chat),
     ("/completions", EndpointKind::Completion),
     ("/responses", EndpointKind::Chat),
@@ -272,11 +270,26 @@ const ENDPOINTS: &[(&str, EndpointKind)] = &[
     ("/embeddings", EndpointKind::Embedding),
     ("/moderations", EndpointKind::Moderation),
     ("/images/generations", EndpointKind::Image),
+    ("/images/edits", EndpointKind::Image),
+    ("/images/variations", EndpointKind::Image),
     ("/audio/speech", EndpointKind::Audio),
+    ("/audio/transcriptions", EndpointKind::Audio),
+    ("/audio/translations", EndpointKind::Audio),
+    ("/videos", EndpointKind::Video),
 ];
 
-/// Paths that end like ours and are others': Mistral's fill-in-the-middle, Ollama's own embeddings.
-const NOT_OURS: &[&str] = &["/fim/completions", "/api/embeddings"];
+/// Those that take forms, in which the model is a part.
+const FORMS: &[&str] = &[
+    "/images/edits",
+    "/images/variations",
+    "/audio/transcriptions",
+    "/audio/translations",
+    "/videos",
+];
+
+/// Paths that end like ours and are others': Mistral's fill-in-the-middle and
+/// agents, Ollama's own embeddings.
+const NOT_OURS: &[&str] = &["/fim/completions", "/agents/completions", "/api/embeddings"];
 
 #[cfg(test)]
 mod tests;

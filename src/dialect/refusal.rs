@@ -1,5 +1,7 @@
 //! Error answers of our own, in the words of each dialect.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
@@ -63,6 +65,64 @@ pub(super) fn anthropic(refusal: &Refusal<'_>) -> Bytes {
     })
 }
 
+/// `{"error":{"code":429,"message":…,"status":"RESOURCE_EXHAUSTED","details":[…]}}`.
+pub(super) fn google(refusal: &Refusal<'_>) -> Bytes {
+    let status = match refusal.status {
+        StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",
+        StatusCode::FORBIDDEN => "PERMISSION_DENIED",
+        StatusCode::NOT_FOUND => "NOT_FOUND",
+        StatusCode::TOO_MANY_REQUESTS => "RESOURCE_EXHAUSTED",
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => "UNAVAILABLE",
+        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "DEADLINE_EXCEEDED",
+        status if status.is_client_error() => "INVALID_ARGUMENT",
+        _ => "INTERNAL",
+    };
+    let delay = refusal.retry_after.map(|wait| RetryInfo {
+        kind: "type.googleapis.com/google.rpc.RetryInfo",
+        retry_delay: format!("{}s", whole_seconds(wait)),
+    });
+    body(&Google {
+        error: GoogleError {
+            code: refusal.status.as_u16(),
+            message: refusal.message,
+            status,
+            details: delay.into_iter().collect(),
+        },
+    })
+}
+
+/// `{"__type":"ThrottlingException","message":…}`.
+pub(super) fn bedrock(refusal: &Refusal<'_>) -> Bytes {
+    let kind = match refusal.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "AccessDeniedException",
+        StatusCode::NOT_FOUND => "ResourceNotFoundException",
+        StatusCode::TOO_MANY_REQUESTS => "ThrottlingException",
+        StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailableException",
+        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "ModelTimeoutException",
+        status if status.is_client_error() => "ValidationException",
+        _ => "InternalServerException",
+    };
+    let message = refusal.message;
+    body(&Bedrock { kind, message })
+}
+
+/// `{"message":…}`.
+pub(super) fn plain(refusal: &Refusal<'_>) -> Bytes {
+    let message = refusal.message;
+    body(&Plain { message })
+}
+
+/// `{"error":"…"}`.
+pub(super) fn ollama(refusal: &Refusal<'_>) -> Bytes {
+    let error = refusal.message;
+    body(&Ollama { error })
+}
+
+/// Rounded up: earlier would be too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
 fn body(value: &impl Serialize) -> Bytes {
     // Strings under fixed keys: writing them to memory cannot fail.
     serde_json::to_vec(value).unwrap_or_default().into()
@@ -94,4 +154,43 @@ struct AnthropicError<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Google<'a> {
+    error: GoogleError<'a>,
+}
+
+#[derive(Serialize)]
+struct GoogleError<'a> {
+    code: u16,
+    message: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<RetryInfo>,
+}
+
+#[derive(Serialize)]
+struct RetryInfo {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "retryDelay")]
+    retry_delay: String,
+}
+
+#[derive(Serialize)]
+struct Bedrock<'a> {
+    #[serde(rename = "__type")]
+    kind: &'a str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Plain<'a> {
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Ollama<'a> {
+    error: &'a str,
 }

@@ -80,7 +80,7 @@ fn kind_of(model: &str) -> (&'static str, &str) {
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986, section 2.3.
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -92,9 +92,13 @@ fn encode(text: &str) -> String {
     encoded
 }
 
+/// Reads the model that stands in this range of a path.
+pub(super) fn of_path(path: &str, range: &Range<usize>) -> Option<String> {
+    decode(path.get(range.clone())?)
+}
+
 /// Undoes percent-encoding; what is none stays, and what is no UTF-8 is no name.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the dialects to come"))]
-pub(super) fn decode(text: &str) -> Option<String> {
+fn decode(text: &str) -> Option<String> {
     String::from_utf8(decode_bytes(text)).ok()
 }
 

@@ -215,10 +215,13 @@ impl Call {
             .map_err(|why| {
                 let message = match why {
                     Unroutable::TooDeep => "The body is nested deeper than 128 levels.",
-                    Unroutable::NoModel => "The body names no model: \"model\" must be a string.",
+                    Unroutable::NoModel => {
+                        "The request names no model: \"model\" must be a string."
+                    }
                     Unroutable::ContentType | Unroutable::NotJson => {
                         "The body must be a JSON object."
                     }
+                    Unroutable::NotForm => "The body must be a form, as its content type says.",
                 };
                 self.refuse(StatusCode::BAD_REQUEST, message)
             })

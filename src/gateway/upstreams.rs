@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     config::{Connection, Timeouts},
-    dialect,
+    dialect::{self, Addressed},
     hints::Call,
     route::{RequestBody, readdress},
     router::Upstream,
@@ -158,16 +158,21 @@ impl fmt::Debug for Upstreams {
 /// Sends a request that was not routed to an upstream, without the caller's credentials.
 fn address(parts: &mut Parts, upstream: &Upstream) {
     let path = parts.uri.path();
-    let (dialect, suffix) = match dialect::detect(path) {
-        Some((dialect, endpoint)) => (dialect, endpoint.suffix),
+    let (dialect, path) = match dialect::detect(path) {
+        Some((dialect, endpoint)) => {
+            let request = Addressed::new(path, dialect.name(), endpoint, "");
+            (dialect, upstream.path(&request))
+        }
         None => {
             let dialect = upstream
                 .dialect
                 .unwrap_or_else(|| dialect_of(&parts.headers));
-            (dialect, overlap(&upstream.base_path, path))
+            let shared = path.get(overlap(&upstream.base_path, path)..);
+            let shared = shared.unwrap_or_default();
+            (dialect, format!("{}{shared}", upstream.base_path))
         }
     };
-    readdress(parts, upstream, dialect, suffix);
+    readdress(parts, upstream, dialect, &path);
 }
 
 /// Returns the length of the longest start of `path` that the base path ends with, in whole

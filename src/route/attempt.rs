@@ -10,7 +10,7 @@ use http_body::Frame;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{inspect::is_encoded, stall::Stall};
+use super::{inspect::is_encoded, stall::Stall, usage::UsageFilter};
 use crate::{
     checks::{Answer, Checks, Graded},
     classify::{
@@ -42,6 +42,8 @@ pub(super) struct Attempt {
     first_content: Option<Duration>,
     /// Present once a stream has begun to say something.
     stall: Option<Stall>,
+    /// The request asks for the usage of its stream, though its caller did not.
+    asks_usage: bool,
     /// The head is with the caller, whose pace decides from here on.
     released: bool,
 }
@@ -58,6 +60,8 @@ struct Head {
     status: StatusCode,
     wall: SystemTime,
     limits: Limits,
+    /// What the headers say of it; the body knows better.
+    usage: Option<Usage>,
     verdict: Verdict,
     /// Kept once the head has been released.
     headers: HeaderMap,
@@ -131,8 +135,20 @@ impl Attempt {
             checking,
             first_content: None,
             stall: None,
+            asks_usage: false,
             released: false,
         })
+    }
+
+    /// Notes that the request asks for the usage of its stream, though its caller did not.
+    pub(super) fn ask_usage(&mut self) {
+        self.asks_usage = true;
+    }
+
+    /// Returns what takes out of the stream what only we asked for, once its head is known.
+    pub(super) fn usage_filter(&self) -> Option<Box<UsageFilter>> {
+        let asked = self.asks_usage && self.observer().is_some();
+        asked.then(|| Box::new(UsageFilter::new(self.asked.dialect)))
     }
 
     /// Tells the caller who serves.
@@ -175,6 +191,7 @@ impl Attempt {
             status: parts.status,
             wall,
             limits,
+            usage: Usage::of_headers(&parts.headers),
             verdict,
             headers: HeaderMap::new(),
         });
@@ -301,6 +318,12 @@ impl Attempt {
             .with_body(body)
             .with_transport(transport);
         let (verdict, usage) = self.classify(&seen);
+        if self.asks_usage
+            && let (BodySeen::Whole(body), Some(ticket)) = (&seen.body, &self.ticket)
+            && refuses_to_tell(head.status, body)
+        {
+            self.router.usage_refused(ticket.target_id(), now);
+        }
         let graded = match (&self.checking, &seen.body) {
             _ if verdict.class != Class::Success => None,
             (Some(checking), BodySeen::Whole(body)) => self.grade(checking, body),
@@ -362,11 +385,9 @@ impl Attempt {
         if let Some((call, index)) = &self.call {
             call.settle(*index, verdict.clone());
         }
-        let limits = self
-            .head
-            .as_ref()
-            .map(|head| head.limits)
-            .unwrap_or_default();
+        let head = self.head.as_ref();
+        let limits = head.map(|head| head.limits).unwrap_or_default();
+        let usage = usage.or_else(|| head?.usage);
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
             .usage(usage)
@@ -375,7 +396,17 @@ impl Attempt {
         if self.released {
             outcome = outcome.untimed();
         }
-        ticket.settle_at(outcome, now);
+        let cost = ticket.settle_at(outcome, now);
+        self.note_cost(usage, cost);
+    }
+
+    /// Tells the call what the attempt used and cost.
+    fn note_cost(&self, usage: Option<Usage>, cost: Option<f64>) {
+        if let Some((call, index)) = &self.call
+            && usage.is_some()
+        {
+            call.note_cost(*index, usage, cost);
+        }
     }
 
     /// Asks the classifier. Its panic is its own: the shipped rules then judge.
@@ -438,14 +469,34 @@ impl Drop for Attempt {
             call.settle(*index, verdict);
         }
         tracing::debug!(target = %ticket.target(), "attempt dropped while open");
-        if failed.is_none()
-            && let Some(gap) = self.stall.as_mut().and_then(Stall::largest)
-            && let Some(ticket) = self.ticket.take()
-        {
-            let outcome = Outcome::new(Verdict::new(Class::Abandoned)).largest_gap(Some(gap));
-            ticket.settle_at(outcome, self.router.now());
+        let has_failed = failed.is_some();
+        // What came of the answer was paid for.
+        let usage = self.observer().and_then(|o| o.summary().usage);
+        let usage = usage.or_else(|| self.head.as_ref()?.usage);
+        if let Some(ticket) = self.ticket.take() {
+            let gap = self.stall.as_mut().and_then(Stall::largest);
+            let cost = match gap.filter(|_| !has_failed) {
+                Some(gap) => {
+                    let outcome = Outcome::new(Verdict::new(Class::Abandoned));
+                    let outcome = outcome.usage(usage).largest_gap(Some(gap));
+                    ticket.settle_at(outcome, self.router.now())
+                }
+                None => ticket.drop_used(usage),
+            };
+            self.note_cost(usage, cost);
         }
     }
+}
+
+/// Whether a request was refused because it asks for the usage of its stream. That a prompt of this
+/// text is quoted does no harm: nobody is asked for a while.
+fn refuses_to_tell(status: StatusCode, body: &[u8]) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    ) && ["stream_options", "include_usage"]
+        .into_iter()
+        .any(|name| memchr::memmem::find(body, name.as_bytes()).is_some())
 }
 
 /// The shape of a good answer that is no stream.

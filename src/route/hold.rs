@@ -7,13 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, response::Parts};
+use http::{Response, header, response::Parts};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
     attempt::{Attempt, Shape},
     response_body::{ResponseBody, Watched},
+    usage::UsageFilter,
 };
 use crate::{classify::Transport, dialect::stream::Observer, router::OutcomeRouter};
 
@@ -39,6 +40,7 @@ pub(super) struct Holding<R: Body> {
     ended: Option<Result<(), R::Error>>,
     /// Present until the attempt is settled.
     attempt: Option<Box<Attempt>>,
+    filter: Option<Box<UsageFilter>>,
     shape: Shape,
     since: Instant,
     pinged: Option<Instant>,
@@ -54,11 +56,15 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         hold_back: bool,
         now: Instant,
     ) -> Self {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
         let shape = match attempt.head(&parts, now) {
             Shape::Stream if !hold_back => Shape::Flow,
             shape => shape,
         };
+        let filter = attempt.usage_filter();
+        if filter.is_some() {
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         Self {
             parts,
             body: Box::pin(body),
@@ -66,6 +72,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
             bytes: 0,
             ended: None,
             attempt: Some(attempt),
+            filter,
             shape,
             since: now,
             pinged: None,
@@ -103,6 +110,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
             ended: self.ended,
             rest: self.body,
             attempt: self.attempt,
+            filter: self.filter,
         };
         Response::from_parts(self.parts, ResponseBody::watched(watched))
     }

@@ -38,6 +38,7 @@ mod response_body;
 mod rewrite;
 mod service;
 mod stall;
+mod usage;
 mod waiting;
 
 #[cfg(feature = "gateway")]

@@ -9,14 +9,15 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{attempt::Attempt, request_body::plus};
+use super::{attempt::Attempt, request_body::plus, usage::UsageFilter};
 use crate::classify::Transport;
 
 pin_project! {
     /// The body of an answer: the provider's, watched to its end, or one of our own.
     ///
     /// Frames pass through as they came: never altered, joined or repeated, and not delayed once
-    /// the head has been released.
+    /// the head has been released. Where a pool [asks for usage](crate::Pool::ask_usage), the event
+    /// that answers that is left out.
     pub struct ResponseBody<R: Body> {
         #[pin]
         kind: Kind<R>,
@@ -43,6 +44,8 @@ pub(super) struct Watched<R: Body> {
     pub(super) rest: Pin<Box<R>>,
     /// The attempt, while it is open.
     pub(super) attempt: Option<Box<Attempt>>,
+    /// Takes out what only we asked for.
+    pub(super) filter: Option<Box<UsageFilter>>,
 }
 
 impl<R: Body> ResponseBody<R> {
@@ -114,6 +117,30 @@ impl<R: Body> fmt::Debug for ResponseBody<R> {
 
 impl<R: Body<Data = Bytes>> Watched<R> {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        loop {
+            if let Some(frame) = self.filter.as_mut().and_then(|filter| filter.next()) {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            let polled = ready!(self.poll_unfiltered(cx));
+            let Some(filter) = &mut self.filter else {
+                return Poll::Ready(polled);
+            };
+            match polled {
+                Some(Ok(frame)) => filter.take(frame),
+                end if filter.is_empty() => return Poll::Ready(end),
+                // What is held comes first.
+                end => {
+                    filter.release();
+                    self.ended = Some(end.map_or(Ok(()), |end| end.map(drop)));
+                }
+            }
+        }
+    }
+
+    fn poll_unfiltered(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         if let Some(frame) = self.held.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -166,16 +193,21 @@ impl<R: Body<Data = Bytes>> Watched<R> {
             Some(ended) => ended.is_ok(),
             None => self.rest.is_end_stream(),
         };
-        self.held.is_empty() && rest_ended
+        let filtered = self.filter.as_ref().is_none_or(|filter| filter.is_empty());
+        self.held.is_empty() && filtered && rest_ended
     }
 
     fn size_hint(&self) -> SizeHint {
         let held = self.held.iter().filter_map(Frame::data_ref);
         let held = held.map(|data| data.len() as u64).sum();
-        match &self.ended {
+        let hint = match &self.ended {
             Some(Ok(())) => SizeHint::with_exact(held),
             Some(Err(_)) => plus(held, &SizeHint::new()),
             None => plus(held, &self.rest.size_hint()),
+        };
+        match &self.filter {
+            Some(filter) => filter.size_hint(&hint),
+            None => hint,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Headers and query parameters that carry secrets. None of a caller's crosses to another upstream.
-const CREDENTIALS: [HeaderName; 14] = [
+const CREDENTIALS: [HeaderName; 16] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::PROXY_AUTHORIZATION,
@@ -26,6 +26,9 @@ const CREDENTIALS: [HeaderName; 14] = [
     HeaderName::from_static("ocp-apim-subscription-key"),
     HeaderName::from_static("openai-organization"),
     HeaderName::from_static("openai-project"),
+    // A signature is one of its own request.
+    HeaderName::from_static("x-amz-content-sha256"),
+    HeaderName::from_static("x-amz-date"),
     HeaderName::from_static("x-amz-security-token"),
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-auth-token"),
@@ -98,25 +101,20 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Sends a request to another upstream: scheme, authority, base path and credentials are replaced.
-/// Of the path, what stands before `suffix` belonged to the base URL it came by.
-pub(crate) fn readdress(
-    parts: &mut Parts,
-    upstream: &Upstream,
-    dialect: &dyn Dialect,
-    suffix: usize,
-) {
+/// Sends a request to another upstream: scheme, authority, path and credentials are replaced.
+/// `path` is what the request is to ask for there.
+pub(crate) fn readdress(parts: &mut Parts, upstream: &Upstream, dialect: &dyn Dialect, path: &str) {
     // One host may stand before several providers, told apart by their base paths.
     let same = parts.uri.scheme() == Some(&upstream.scheme)
         && parts.uri.authority() == Some(&upstream.authority)
-        && parts.uri.path().get(..suffix) == Some(&*upstream.base_path);
-    let suffix = parts.uri.path().get(suffix..).unwrap_or_default();
-    let mut target = format!("{}{suffix}", upstream.base_path);
+        && parts.uri.path() == path;
     let query = parts
         .uri
         .query()
         .map(|query| if same { query.to_owned() } else { scrub(query) });
-    if let Some(query) = query.filter(|query| !query.is_empty()) {
+    let query = with_own(query.unwrap_or_default(), &upstream.query);
+    let mut target = path.to_owned();
+    if !query.is_empty() {
         target.push('?');
         target.push_str(&query);
     }
@@ -134,10 +132,7 @@ pub(crate) fn readdress(
     {
         headers.insert(header::HOST, host);
     }
-    let own = upstream
-        .credential
-        .as_ref()
-        .and_then(|own| own.for_dialect(dialect.name()));
+    let own = upstream.own_credential(dialect.name());
     if !same || own.is_some() {
         for name in CREDENTIALS.iter().chain(upstream.secrets.iter()) {
             headers.remove(name);
@@ -146,6 +141,20 @@ pub(crate) fn readdress(
     if let Some((name, value)) = own {
         headers.insert(name.clone(), value.clone());
     }
+}
+
+/// Adds the parameters that an upstream asks for, where the request does not bring them.
+fn with_own(mut query: String, own: &[(String, String)]) -> String {
+    for (name, value) in own {
+        let mut names = query.split('&').map(|pair| pair.split('=').next());
+        if !names.any(|it| it == Some(name)) {
+            if !query.is_empty() {
+                query.push('&');
+            }
+            query.push_str(&format!("{name}={value}"));
+        }
+    }
+    query
 }
 
 fn scrub(query: &str) -> String {
@@ -180,7 +189,15 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::{dialect::Place, router::Credential};
+    use crate::{
+        dialect::{Addressed, Place},
+        router::Credential,
+    };
+
+    fn path_at(upstream: &Upstream, path: &str) -> String {
+        let (dialect, endpoint) = dialect::detect(path).unwrap();
+        upstream.path(&Addressed::new(path, dialect.name(), endpoint, "m"))
+    }
 
     fn readdressed(uri: &str, base: &str, secret: Option<&str>) -> Parts {
         let mut request = Request::post(uri).header("host", "gateway");
@@ -192,8 +209,9 @@ mod tests {
         if let Some(secret) = secret {
             upstream = upstream.credential(Credential::new(secret).unwrap());
         }
-        let (dialect, endpoint) = dialect::detect(parts.uri.path()).unwrap();
-        readdress(&mut parts, &upstream, dialect, endpoint.suffix);
+        let path = path_at(&upstream, parts.uri.path());
+        let (dialect, _) = dialect::detect(parts.uri.path()).unwrap();
+        readdress(&mut parts, &upstream, dialect, &path);
         parts
     }
 

@@ -11,10 +11,14 @@ use std::{
 use http::HeaderName;
 
 use super::{
-    Around, Inner, OutcomeRouter, Tariff,
+    Inner, OutcomeRouter,
+    asking::Asking,
     beliefs::Beliefs,
     clock::{Clock, SystemClock},
     counters::Counters,
+    coverage,
+    credential::CredentialState,
+    entries::{Around, Name, PoolEntry, TargetEntry, mode_to_u8},
     error::BuildError,
     group::{Group, Member},
     learned::Learned,
@@ -22,9 +26,11 @@ use super::{
     numbers::Numbers,
     pool::Pool,
     posted::{Number, Posted},
+    price::Price,
+    price::Tariff,
     sessions::Sessions,
     stripes::{Handles, Padded},
-    target::{Price, Target},
+    target::Target,
     upstream::{Credential, Upstream},
 };
 use crate::{
@@ -58,6 +64,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     seed: Option<u64>,
     max_body: usize,
+    quiet: bool,
     ledger: usize,
     learned: Option<Learned>,
 }
@@ -74,6 +81,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             seed: None,
             max_body: MAX_BODY,
+            quiet: false,
             ledger: LEDGER,
             learned: None,
         }
@@ -152,7 +160,15 @@ impl Builder {
         self
     }
 
-    /// Builds the router.
+    /// Leaves it to the caller to warn of what a pool has no failover for.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Builds the router. Warns, in the log, of the endpoints that only one target of a pool of
+    /// several takes, by the dialects of their upstreams.
     ///
     /// # Errors
     ///
@@ -163,6 +179,11 @@ impl Builder {
         let mut assembly = Assembly::default();
         let unnamed = self.models.is_some();
         for pool in self.models.into_iter().chain(self.pools) {
+            if !self.quiet {
+                for lone in coverage::lone(&pool) {
+                    tracing::warn!("{lone}");
+                }
+            }
             assembly.add(pool, &self.policy, &self.checks, now)?;
         }
         if assembly.targets.is_empty() {
@@ -234,8 +255,6 @@ impl fmt::Debug for Builder {
     }
 }
 
-use super::{CredentialState, Name, PoolEntry, TargetEntry};
-
 /// What a build puts together.
 #[derive(Default)]
 struct Assembly {
@@ -290,7 +309,7 @@ impl Assembly {
             aliases: pool.aliases,
             targets: first..self.targets.len(),
             policy: pool.policy.unwrap_or_else(|| policy.clone()),
-            mode: AtomicU8::new(super::mode_to_u8(pool.mode)),
+            mode: AtomicU8::new(mode_to_u8(pool.mode)),
             nobody_free: pool.nobody_free,
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,
@@ -299,6 +318,7 @@ impl Assembly {
             preference: pool.preference,
             beliefs: Beliefs::new(Quality::new(&expected, ordered, TASKS, now), expected.len()),
             derive_sessions: pool.derive_sessions,
+            ask_usage: pool.ask_usage,
             cascade: pool.cascade.then_some(pool.cascade_below),
             checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
         });
@@ -337,7 +357,7 @@ impl Assembly {
         let mut slot = 0;
         if let Some(group) = self.groups.get_mut(group) {
             slot = group.members.len();
-            group.members.push(Member::new(now));
+            group.members.push(Member::new(target.price, now));
         }
         self.targets.push(TargetEntry {
             name: target.label().into(),
@@ -354,6 +374,7 @@ impl Assembly {
             preference: target.preference,
             weight: target.weight,
             drained: AtomicBool::new(false),
+            asking: Asking::default(),
             posted: Posted::new(),
         });
     }
@@ -426,7 +447,7 @@ fn check_settings(what: &str, pool: &Pool) -> Result<(), BuildError> {
             );
         }
         if !target.price.is_none_or(Price::is_sound) {
-            return refuse(format!("{what}: the price"), "two numbers of at least 0");
+            return refuse(format!("{what}: the price"), "numbers of at least 0");
         }
         if !target.preference.is_none_or(at_least_0) {
             return refuse(format!("{what}: the preference"), "a number of at least 0");

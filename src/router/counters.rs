@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     refused: AtomicU64,
     reports: AtomicU64,
     forms: AtomicU64,
+    usage_refused: AtomicU64,
 }
 
 /// Why a request passed through the layer unrouted.
@@ -38,6 +39,8 @@ pub enum Passed {
     UploadFailed,
     /// Its body is no JSON object.
     NotJson,
+    /// Its body is no form, as its type says it is.
+    NotForm,
     /// Its body is nested too deeply.
     TooDeep,
     /// It names no model.
@@ -50,7 +53,7 @@ pub enum Passed {
 
 impl Passed {
     /// Every reason, in declaration order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotInference,
         Self::ContentType,
         Self::Encoded,
@@ -58,6 +61,7 @@ impl Passed {
         Self::TooLarge,
         Self::UploadFailed,
         Self::NotJson,
+        Self::NotForm,
         Self::TooDeep,
         Self::NoModel,
         Self::UnknownModel,
@@ -93,6 +97,8 @@ pub struct Counts {
     pub reports: u64,
     /// Grades of form taken in.
     pub forms: u64,
+    /// Times that a target refused to be asked what its streams use, and was not for an hour.
+    pub usage_refused: u64,
 }
 
 impl Counters {
@@ -145,6 +151,10 @@ impl Counters {
         add(&self.forms);
     }
 
+    pub(crate) fn usage_refused(&self) {
+        add(&self.usage_refused);
+    }
+
     pub(super) fn snapshot(&self) -> Counts {
         let passed_through = Passed::ALL
             .iter()
@@ -166,6 +176,7 @@ impl Counters {
             refused: load(&self.refused),
             reports: load(&self.reports),
             forms: load(&self.forms),
+            usage_refused: load(&self.usage_refused),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::PickRequest;
+use super::{PickRequest, Price, spent::Spent};
 use crate::{
     classify::Class,
     stats::{Capacity, Condition, Forecast, Health, Lengths, LogLatency, Pace, Room},
@@ -34,8 +34,7 @@ pub(super) struct Member {
     pub(super) picks: u64,
     pub(super) settled: [u64; Class::ALL.len()],
     pub(super) late: u64,
-    pub(super) input_tokens: u64,
-    pub(super) output_tokens: u64,
+    pub(super) spent: Spent,
 }
 
 impl Group {
@@ -112,7 +111,7 @@ impl Member {
         self.health.condition(suspect, now)
     }
 
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(price: Option<Price>, now: Instant) -> Self {
         Self {
             health: Health::new(now),
             first_content: LogLatency::new(now),
@@ -123,8 +122,7 @@ impl Member {
             picks: 0,
             settled: [0; Class::ALL.len()],
             late: 0,
-            input_tokens: 0,
-            output_tokens: 0,
+            spent: Spent::new(price),
         }
     }
 }

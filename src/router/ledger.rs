@@ -8,13 +8,15 @@ use std::{
 use super::{
     error::{OutOfRange, ReportError, ReportErrorKind},
     lock::lock,
-    numbers::BLOCK,
+    numbers::{BLOCK, Numbers},
     stripes::Padded,
 };
 use crate::stats::{FormAge, Recorded, TaskKey};
 
 /// Shards of the ledger, at most.
 const SHARDS: u64 = 16;
+/// A number that lags behind by more than this part of the ring would be written over too soon.
+const LAG: u64 = 4;
 
 /// Names one attempt, for a later score. Cannot be guessed from other ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,6 +93,8 @@ impl Score {
 /// The attempts that can still be scored: a ring, indexed by sequence number.
 #[derive(Debug)]
 pub(super) struct Ledger {
+    /// Its own: what is refused takes a number of the decisions, but no place in here.
+    numbers: Numbers,
     /// Each holds the attempts of whole blocks of numbers, so that threads keep apart.
     shards: Box<[Padded<Mutex<Shard>>]>,
     keys: RandomState,
@@ -134,12 +138,17 @@ impl Ledger {
         let shards = (capacity as u64 / BLOCK).clamp(1, SHARDS) as usize;
         let shard = || Padded(Mutex::new(vec![None; capacity.div_ceil(shards)]));
         Self {
+            numbers: Numbers::fresh_within(capacity as u64 / LAG),
             shards: (0..shards).map(|_| shard()).collect(),
             keys: RandomState::new(),
         }
     }
 
-    pub(super) fn open(&self, sequence: u64, target: u32, task: TaskKey) -> OutcomeId {
+    pub(super) fn open(&self, target: u32, task: TaskKey) -> OutcomeId {
+        self.enter(self.numbers.take(), target, task)
+    }
+
+    fn enter(&self, sequence: u64, target: u32, task: TaskKey) -> OutcomeId {
         let (mut slots, at) = self.place(sequence);
         if let Some(slot) = slots.get_mut(at) {
             *slot = Some(Entry {
@@ -249,7 +258,7 @@ mod tests {
     #[test]
     fn twice_is_once_and_later_replaces_earlier() {
         let ledger = Ledger::new(8);
-        let id = ledger.open(3, 7, TaskKey::OTHER);
+        let id = ledger.enter(3, 7, TaskKey::OTHER);
         let half = Score::new(0.5).unwrap();
         assert_eq!(scored(&ledger, id, half), Some(Change::First));
         assert_eq!(scored(&ledger, id, half), None);
@@ -263,7 +272,7 @@ mod tests {
     #[test]
     fn a_form_is_noted_once_beside_a_score_and_can_be_corrected() {
         let ledger = Ledger::new(8);
-        let id = ledger.open(0, 7, TaskKey::OTHER);
+        let id = ledger.enter(0, 7, TaskKey::OTHER);
         let mut seen = Vec::new();
         for valid in [true, true, false] {
             let record = |_: Scored, change| {
@@ -280,19 +289,19 @@ mod tests {
     #[test]
     fn foreign_and_forgotten_ids_are_refused_with_a_reason() {
         let ledger = Ledger::new(4);
-        let id = ledger.open(0, 0, TaskKey::OTHER);
+        let id = ledger.enter(0, 0, TaskKey::OTHER);
         let refused = |ledger: &Ledger| {
             let record = |_: Scored, _: Change| panic!("refused");
             ledger.score(id, Score::BEST, record).unwrap_err()
         };
         assert!(refused(&Ledger::new(4)).is_foreign());
-        ledger.open(4, 0, TaskKey::OTHER);
+        ledger.enter(4, 0, TaskKey::OTHER);
         assert!(refused(&ledger).is_forgotten());
     }
 
     #[test]
     fn ids_survive_text_and_junk_is_refused() {
-        let id = Ledger::new(1).open(77, 0, TaskKey::OTHER);
+        let id = Ledger::new(1).enter(77, 0, TaskKey::OTHER);
         assert_eq!(id.to_string().parse::<OutcomeId>().unwrap(), id);
         for junk in [
             "",

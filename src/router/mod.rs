@@ -13,12 +13,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod asking;
 mod beliefs;
 mod builder;
 mod clock;
 mod counters;
+mod coverage;
 mod credential;
 mod decision;
+mod entries;
 mod error;
 mod evaluation;
 mod explain;
@@ -27,12 +30,17 @@ mod learned;
 mod ledger;
 mod lock;
 mod numbers;
+mod pick;
 mod pool;
 mod posted;
+mod posting;
+mod price;
+mod report;
 mod request;
 mod routed;
 mod sessions;
 mod snapshot;
+mod spent;
 mod stripes;
 mod target;
 mod ticket;
@@ -43,29 +51,17 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
-    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use self::{
-    beliefs::Beliefs,
-    credential::CredentialState,
-    error::UnavailableKind,
-    evaluation::Evaluation,
-    group::Group,
-    ledger::{Change, Formed, Ledger, Scored},
-    numbers::Numbers,
-    posted::{Number, Posted},
-    sessions::Sessions,
-    stripes::{Handles, Padded},
-    ticket::Plan,
-};
+#[cfg(feature = "gateway")]
+pub(crate) use self::coverage::lone;
 pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},
@@ -75,27 +71,31 @@ pub use self::{
     learned::Learned,
     ledger::{OutcomeId, Score},
     pool::{Mode, NobodyFree, Pool},
+    price::Price,
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
-    target::{Price, Target},
+    target::Target,
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
 };
 pub(crate) use self::{counters::Counters, evaluation::Next};
-use crate::{
-    checks::Checks,
-    classify::Classify,
-    policy::RoutingPolicy,
-    stats::{FormAge, Recorded, TaskKey},
-    tasks::ClassifyTask,
+use self::{
+    credential::CredentialState,
+    entries::{Around, Name, PoolEntry, TargetEntry, mode_to_u8},
+    error::UnavailableKind,
+    group::Group,
+    ledger::Ledger,
+    numbers::Numbers,
+    posted::Number,
+    sessions::Sessions,
+    stripes::{Handles, Padded},
 };
+use crate::{checks::Checks, classify::Classify, stats::TaskKey, tasks::ClassifyTask};
 
 /// How long routing waits for a target to become free, unless the caller says otherwise.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const FEW_NAMES: usize = 16;
-/// Picks that may lose the race for the last room before the answer is that there is none.
-const RACES: u32 = 8;
 
 /// Picks the target with the best chance to answer a request now, and learns from how it went.
 #[derive(Clone)]
@@ -129,160 +129,10 @@ struct Inner {
     max_body: usize,
 }
 
-/// The targets of one upstream.
-#[derive(Debug, Default)]
-struct Around {
-    /// How many are broken.
-    broken: AtomicU32,
-    /// How often one has broken.
-    breaks: AtomicU32,
-}
-
-#[derive(Debug)]
-struct PoolEntry {
-    name: Arc<str>,
-    aliases: Vec<String>,
-    targets: Range<usize>,
-    policy: Arc<dyn RoutingPolicy>,
-    mode: AtomicU8,
-    nobody_free: NobodyFree,
-    upgrade: bool,
-    hold_back: bool,
-    derive_sessions: bool,
-    cost_weight: f64,
-    objective: Option<Duration>,
-    preference: Option<f64>,
-    beliefs: Beliefs,
-    checks: Option<Checks>,
-    cascade: Option<Score>,
-}
-
-#[derive(Debug)]
-struct TargetEntry {
-    name: Arc<str>,
-    model: Arc<str>,
-    pool: usize,
-    rank: usize,
-    upstream: Option<Arc<Upstream>>,
-    group: usize,
-    slot: usize,
-    credential: Option<usize>,
-    /// Which upstream it belongs to: targets of one share suspicion.
-    provider: usize,
-    price: Tariff,
-    objective: Option<Duration>,
-    preference: Option<f64>,
-    weight: f64,
-    drained: AtomicBool,
-    posted: Posted,
-}
-
-/// What a requested model means.
-#[derive(Debug)]
-struct Name {
-    index: u32,
-    text: Arc<str>,
-    pool: usize,
-    rank: usize,
-    alias: bool,
-}
-
 impl OutcomeRouter {
     /// Starts building a router.
     pub fn builder() -> Builder {
         Builder::new()
-    }
-
-    /// Says what a pick would do now, and why. Opens no attempt. `now` must not be ahead of the time
-    /// that attempts are settled by: open ones would count as overdue.
-    ///
-    /// # Errors
-    ///
-    /// If no pool serves the requested model.
-    pub fn decide(&self, request: &PickRequest<'_>, now: Instant) -> Result<Decision, Unavailable> {
-        let number = self.inner.decisions.peek();
-        self.inner.explain(request, number, now)
-    }
-
-    /// Picks a target and opens a ticket for the attempt.
-    ///
-    /// # Errors
-    ///
-    /// If no pool serves the requested model, if no target of the pool may serve it, or if none is
-    /// free; the error says for how long.
-    pub fn pick_at(&self, request: &PickRequest<'_>, now: Instant) -> Result<Ticket, Unavailable> {
-        let number = self.inner.decisions.take();
-        self.pick_numbered(request, number, now)
-    }
-
-    /// Picks a target; where nobody serves, a request that asks for it is told the decision.
-    pub(crate) fn pick_or_tell(
-        &self,
-        request: &PickRequest<'_>,
-        now: Instant,
-    ) -> Result<Ticket, (Unavailable, Option<Arc<Decision>>)> {
-        let number = self.inner.decisions.take();
-        self.pick_numbered(request, number, now)
-            .map_err(|unavailable| {
-                let asked = request
-                    .explain
-                    .then(|| self.inner.explain(request, number, now));
-                let decision = asked.and_then(Result::ok).map(Arc::new);
-                (unavailable, decision)
-            })
-    }
-
-    fn pick_numbered(
-        &self,
-        request: &PickRequest<'_>,
-        number: u64,
-        now: Instant,
-    ) -> Result<Ticket, Unavailable> {
-        let name = self.inner.name(request.model)?;
-        if self.inner.pool(name)?.mode() != Mode::Route {
-            return self.observe(request, name, number, now);
-        }
-        for _ in 0..RACES {
-            let pool = self.inner.pool(name)?;
-            // In its place: it is large.
-            let mut evaluation = Evaluation::new(&self.inner, request, name, pool, number, now);
-            evaluation.look()?;
-            let (chosen, mut reason) = evaluation.choose()?;
-            if request.shadow {
-                if !evaluation.has_free() {
-                    return Err(UnavailableKind::NobodyFree.into());
-                }
-                reason = Reason::Shadow;
-            }
-            if let Some(ticket) = self.open(&evaluation, chosen, reason) {
-                return Ok(ticket);
-            }
-        }
-        Err(Unavailable {
-            kind: UnavailableKind::NobodyFree,
-            retry_in: Some(Duration::from_millis(10)),
-        })
-    }
-
-    /// Picks a target now; see [`pick_at`](Self::pick_at).
-    ///
-    /// # Errors
-    ///
-    /// As [`pick_at`](Self::pick_at).
-    pub fn pick(&self, request: &PickRequest<'_>) -> Result<Ticket, Unavailable> {
-        self.pick_at(request, self.now())
-    }
-
-    /// Takes in a score for an attempt. Late is fine, twice is once, later replaces earlier.
-    ///
-    /// # Errors
-    ///
-    /// If this router did not issue the id, or has forgotten it.
-    pub fn report_at(&self, id: OutcomeId, score: Score, now: Instant) -> Result<(), ReportError> {
-        self.inner.ledger.score(id, score, |place, change| {
-            self.inner.counters.reported();
-            self.inner.score(place, score, change, now)
-        })
     }
 
     /// Takes a target out by hand, or puts it back. Attempts that are open go on. Returns whether
@@ -298,49 +148,17 @@ impl OutcomeRouter {
         entry.is_some()
     }
 
-    /// Takes in a score now; see [`report_at`](Self::report_at).
-    ///
-    /// # Errors
-    ///
-    /// As [`report_at`](Self::report_at).
-    pub fn report(&self, id: OutcomeId, score: Score) -> Result<(), ReportError> {
-        self.report_at(id, score, self.now())
-    }
-
-    /// Takes in whether the answer of an attempt has the form that was asked for. Twice is once,
-    /// later replaces earlier. Form is not quality: it is learned apart from scores.
-    ///
-    /// # Errors
-    ///
-    /// If this router did not issue the id, or has forgotten it.
-    pub fn report_form_at(
-        &self,
-        id: OutcomeId,
-        valid: bool,
-        now: Instant,
-    ) -> Result<(), ReportError> {
-        self.inner.ledger.form(id, valid, |place, change| {
-            self.inner.counters.formed();
-            self.inner.form(place, valid, change, now)
-        })
-    }
-
-    /// Takes in the form of an answer now; see [`report_form_at`](Self::report_form_at).
-    ///
-    /// # Errors
-    ///
-    /// As [`report_form_at`](Self::report_form_at).
-    pub fn report_form(&self, id: OutcomeId, valid: bool) -> Result<(), ReportError> {
-        self.report_form_at(id, valid, self.now())
-    }
-
     /// Sets what a target costs from now on. Returns whether there is a target of this name in a pool
-    /// of this name, and the price is one: two numbers of at least 0.
+    /// of this name, and the price is one: numbers of at least 0.
     #[must_use = "it is false where there is no such target"]
     pub fn set_price(&self, pool: &str, target: &str, price: Price) -> bool {
         let entry = self.inner.named(pool, target).filter(|_| price.is_sound());
         if let Some(entry) = entry {
             entry.price.set(price);
+            let mut group = self.inner.group(entry.group);
+            if let Some(member) = group.members.get_mut(entry.slot) {
+                member.spent.set_price(price);
+            }
         }
         entry.is_some()
     }
@@ -432,6 +250,7 @@ impl OutcomeRouter {
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
             derive_sessions: pool.derive_sessions,
+            ask_usage: pool.ask_usage,
             checks: pool.checks.clone(),
             cascade: pool.cascade,
         })
@@ -453,134 +272,25 @@ impl OutcomeRouter {
             .is_some_and(|target| target.credential.is_some())
     }
 
+    /// Returns whether a target may be asked what its streams used.
+    pub(crate) fn may_ask_usage(&self, target: TargetId, now: Instant) -> bool {
+        let target = self.inner.targets.get(target.0 as usize);
+        target.is_some_and(|target| target.asking.may(self.inner.epoch, now))
+    }
+
+    /// Takes in that a target refused a request because it was asked what its stream used.
+    pub(crate) fn usage_refused(&self, target: TargetId, now: Instant) {
+        let target = self.inner.targets.get(target.0 as usize);
+        if let Some(target) = target.filter(|it| it.asking.refused(self.inner.epoch, now)) {
+            self.counters().usage_refused();
+            tracing::debug!(target = %target.name, "does not tell what its streams use");
+        }
+    }
+
     /// Returns a number from 0 to 1 that is a function of the seed and of how often it was asked.
     pub(crate) fn jitter(&self) -> f64 {
         let number = self.inner.jitters.fetch_add(1, Ordering::Relaxed);
         crate::policy::Rng::new(!self.inner.seed, number).next_f64()
-    }
-
-    /// Returns whether another target than those tried is free now, for a call that named `model`.
-    pub(crate) fn alternative(&self, request: &PickRequest<'_>, now: Instant) -> Option<Next> {
-        let number = self.inner.decisions.peek();
-        let name = self.inner.name(request.model).ok()?;
-        let evaluation = self.inner.evaluate(request, name, number, now).ok()?;
-        Some(evaluation.next())
-    }
-
-    /// Returns whether a target is free now, and neither failing nor returning from a rate limit.
-    pub(crate) fn has_free(&self, request: &PickRequest<'_>, now: Instant) -> bool {
-        let number = self.inner.decisions.peek();
-        let name = self.inner.name(request.model);
-        name.and_then(|name| self.inner.evaluate(request, name, number, now))
-            .is_ok_and(|evaluation| evaluation.has_free())
-    }
-
-    /// Returns whether the next target, one that the call has not tried, is free now and not believed
-    /// to be worse than `failed`, whose answer failed its checks.
-    pub(crate) fn better_alternative(
-        &self,
-        request: &PickRequest<'_>,
-        failed: TargetId,
-        now: Instant,
-    ) -> bool {
-        let number = self.inner.decisions.peek();
-        let name = self.inner.name(request.model);
-        name.and_then(|name| self.inner.evaluate(request, name, number, now))
-            .is_ok_and(|evaluation| evaluation.has_better_than(failed))
-    }
-
-    /// Serves the requested target whatever its state, and notes what would have been picked.
-    fn observe(
-        &self,
-        request: &PickRequest<'_>,
-        name: &Name,
-        number: u64,
-        now: Instant,
-    ) -> Result<Ticket, Unavailable> {
-        let target = self
-            .inner
-            .requested_id(name)
-            .ok_or(UnavailableKind::NoCandidate)?;
-        let decision = self.inner.explain(request, number, now).ok();
-        let observed = decision
-            .as_ref()
-            .and_then(|decision| decision.target().map(Arc::from));
-        let reason = Reason::Observed;
-        let plan = Plan {
-            task: self.inner.task_key(request),
-            ..Plan::default()
-        };
-        let ticket = self
-            .ticket(request, name, target, reason, number, now, |_| Some(plan))
-            .ok_or(UnavailableKind::NoCandidate)?;
-        let ticket = ticket.observing(observed);
-        Ok(match decision.filter(|_| request.explain) {
-            Some(decision) => ticket.explained(decision),
-            None => ticket,
-        })
-    }
-
-    fn open(&self, evaluation: &Evaluation<'_>, chosen: usize, reason: Reason) -> Option<Ticket> {
-        let target = evaluation.target(chosen)?;
-        let (request, now) = (evaluation.request, evaluation.now);
-        let told = request.explain.then(|| reason.clone());
-        let ticket = self.ticket(
-            request,
-            evaluation.name,
-            target,
-            reason,
-            evaluation.number,
-            now,
-            |group| evaluation.plan(chosen, group, now),
-        )?;
-        if let Some(key) = request.session_key {
-            self.inner.sessions.remember(key, target.0);
-        }
-        Some(match told {
-            Some(reason) => ticket.explained(evaluation.told(Some((chosen, reason)))),
-            None => ticket,
-        })
-    }
-
-    /// Books an attempt under the group's lock, if `admit` gives a plan for it.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one call site each for routing and observing"
-    )]
-    fn ticket(
-        &self,
-        request: &PickRequest<'_>,
-        name: &Name,
-        id: TargetId,
-        reason: Reason,
-        number: u64,
-        now: Instant,
-        admit: impl FnOnce(&mut Group) -> Option<Plan>,
-    ) -> Option<Ticket> {
-        let target = self.inner.targets.get(id.0 as usize)?;
-        let (task, booking) = {
-            let mut group = self.inner.group(target.group);
-            let plan = admit(&mut group)?;
-            let booking = ticket::Booking::new(&mut group, target.slot, request, plan, now)?;
-            self.inner.post_pick(target, &mut group, now);
-            (plan.task, booking)
-        };
-        if let Some(credential) = target
-            .credential
-            .and_then(|at| self.inner.credentials.get(at))
-        {
-            credential.begin(self.inner.epoch, now);
-        }
-        let routed = Routed {
-            inner: self.handles.own(),
-            name: name.index,
-            target: id,
-            reason,
-            attempt: request.attempts.saturating_add(1),
-            id: self.inner.ledger.open(number, id.0, task),
-            observed: None,
-        };
-        Some(Ticket::new(routed, booking))
     }
 }
 
@@ -607,59 +317,10 @@ pub(crate) struct PoolRules {
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) ask_usage: bool,
     pub(crate) checks: Option<Checks>,
     /// Below which quality an answer is asked for again, where that is wanted.
     pub(crate) cascade: Option<Score>,
-}
-
-impl PoolEntry {
-    fn mode(&self) -> Mode {
-        match self.mode.load(Ordering::Relaxed) {
-            0 => Mode::Route,
-            1 => Mode::Observe,
-            _ => Mode::Off,
-        }
-    }
-}
-
-fn mode_to_u8(mode: Mode) -> u8 {
-    match mode {
-        Mode::Route => 0,
-        Mode::Observe => 1,
-        Mode::Off => 2,
-    }
-}
-
-/// A price that can be changed while decisions read it.
-#[derive(Debug)]
-struct Tariff {
-    input: Number,
-    output: Number,
-}
-
-impl Tariff {
-    fn new(price: Option<Price>) -> Self {
-        let Price { input, output } = price.unwrap_or_default();
-        Self {
-            input: Number::new(input),
-            output: Number::new(output),
-        }
-    }
-
-    fn set(&self, price: Price) {
-        self.input.set(price.input);
-        self.output.set(price.output);
-    }
-
-    fn get(&self) -> Price {
-        Price::per_million(self.input.get(), self.output.get())
-    }
-}
-
-impl TargetEntry {
-    fn is_drained(&self) -> bool {
-        self.drained.load(Ordering::Relaxed)
-    }
 }
 
 impl Inner {
@@ -676,105 +337,11 @@ impl Inner {
         }
     }
 
-    fn score(&self, place: Scored, score: Score, change: Change, now: Instant) -> Recorded {
-        let Some((pool, slot)) = self.in_pool(place.target) else {
-            return Recorded::default();
-        };
-        pool.beliefs.change(|quality| match change {
-            Change::First => quality.record(slot, place.task, score.value(), now),
-            Change::Correction {
-                difference,
-                recorded,
-            } => {
-                let new = score.value();
-                quality.correct(slot, place.task, (new - difference, new), recorded);
-                recorded
-            }
-        })
-    }
-
-    fn form(&self, place: Scored, valid: bool, change: Formed, now: Instant) -> FormAge {
-        let Some((pool, slot)) = self.in_pool(place.target) else {
-            return FormAge::default();
-        };
-        pool.beliefs.change(|quality| match change {
-            Formed::First => quality.record_form(slot, place.task, valid, now),
-            Formed::Correction(age) => {
-                quality.correct_form(slot, place.task, valid, age);
-                age
-            }
-        })
-    }
-
     /// Returns the target of a name in the pool of a name.
     fn named(&self, pool: &str, target: &str) -> Option<&TargetEntry> {
         let pool = self.pools.iter().find(|entry| *entry.name == *pool)?;
         let targets = self.targets.get(pool.targets.clone())?;
         targets.iter().find(|entry| *entry.name == *target)
-    }
-
-    /// Returns the pool of a target, and its place in it.
-    fn in_pool(&self, target: u32) -> Option<(&PoolEntry, usize)> {
-        let entry = self.targets.get(target as usize)?;
-        Some((self.pools.get(entry.pool)?, entry.rank))
-    }
-
-    /// Returns how many targets of the same upstream are broken, itself included, and which break
-    /// that was.
-    fn broken_around(&self, target: &TargetEntry) -> (u32, u32) {
-        let around = self.upstreams.get(target.provider);
-        around.map_or((0, 0), |around| {
-            let broken = around.broken.load(Ordering::Relaxed);
-            (broken, around.breaks.load(Ordering::Relaxed))
-        })
-    }
-
-    /// Lets the upstream of a target know whether it is broken.
-    fn note_broken(&self, target: &TargetEntry, group: &mut Group, now: Instant) {
-        let Some(member) = group.members.get_mut(target.slot) else {
-            return;
-        };
-        // One that was taken out is probed by nobody: it must not keep its siblings suspected.
-        let broken = member.health.is_broken(now) && !target.is_drained();
-        if broken != std::mem::replace(&mut member.broken, broken)
-            && let Some(around) = self.upstreams.get(target.provider)
-        {
-            if broken {
-                around.breaks.fetch_add(1, Ordering::Relaxed);
-                around.broken.fetch_add(1, Ordering::Relaxed);
-            } else {
-                around.broken.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Returns within which time a target should answer, where that was set.
-    fn objective(&self, target: &TargetEntry) -> Option<Duration> {
-        let pool = || self.pools.get(target.pool)?.objective;
-        target.objective.or_else(pool)
-    }
-
-    /// Posts how a target and its group are, for decisions to read without the lock.
-    fn post(&self, target: &TargetEntry, group: &mut Group, now: Instant) {
-        self.post_room(target, group, now);
-        if let Some(member) = group.members.get_mut(target.slot) {
-            let objective = self.objective(target);
-            target.posted.post(member, objective, self.epoch, now);
-        }
-    }
-
-    /// Posts what a pick changes.
-    fn post_pick(&self, target: &TargetEntry, group: &mut Group, now: Instant) {
-        self.post_room(target, group, now);
-        if let Some(member) = group.members.get_mut(target.slot) {
-            target.posted.picked(member, self.epoch, now);
-        }
-    }
-
-    fn post_room(&self, target: &TargetEntry, group: &Group, now: Instant) {
-        if let Some(room) = self.rooms.get(target.group) {
-            room.set(group.capacity.free_below(now).unwrap_or(0.0));
-        }
     }
 
     fn name(&self, model: &str) -> Result<&Name, Unavailable> {

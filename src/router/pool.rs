@@ -15,6 +15,7 @@ pub struct Pool {
     pub(crate) upgrade: bool,
     pub(crate) hold_back: bool,
     pub(crate) derive_sessions: bool,
+    pub(crate) ask_usage: bool,
     pub(crate) cost_weight: f64,
     pub(crate) objective: Option<Duration>,
     pub(crate) preference: Option<f64>,
@@ -38,6 +39,7 @@ impl Pool {
             upgrade: false,
             hold_back: true,
             derive_sessions: false,
+            ask_usage: false,
             cost_weight: 0.0,
             objective: None,
             preference: None,
@@ -137,6 +139,22 @@ impl Pool {
     #[must_use]
     pub fn derive_sessions(mut self, derive: bool) -> Self {
         self.derive_sessions = derive;
+        self
+    }
+
+    /// Sets whether streams are asked what they used, where the caller does not ask. Default: they
+    /// are not, and streams in the OpenAI format then mostly say nothing.
+    ///
+    /// Streamed requests to `/chat/completions` and `/completions` get
+    /// `stream_options.include_usage`, and the event that answers it, which brings usage and no
+    /// choice, is taken out of the stream again. Every other byte passes as it came; only what
+    /// follows the end of the answer may wait for the rest of its event. What stays to be seen is
+    /// that OpenAI then writes `"usage": null` into the other events, that the answer has no
+    /// `Content-Length`, and that it is asked for uncompressed. A target that refuses the option is
+    /// not asked again for an hour.
+    #[must_use]
+    pub fn ask_usage(mut self, ask: bool) -> Self {
+        self.ask_usage = ask;
         self
     }
 

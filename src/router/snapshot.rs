@@ -33,6 +33,10 @@ pub struct PoolSnapshot {
     pub mode: Mode,
     /// Its policy.
     pub policy: &'static str,
+    /// Dollars spent on its targets that have a price; `None` where none has.
+    pub dollars: Option<f64>,
+    /// Of these, dollars that went into attempts that failed.
+    pub failed_dollars: Option<f64>,
     /// Its targets, in declared order.
     pub targets: Vec<TargetSnapshot>,
 }
@@ -71,10 +75,24 @@ pub struct TargetSnapshot {
     pub first_content_s: Option<f64>,
     /// Typical seconds of a whole answer.
     pub total_s: Option<f64>,
+    /// Attempts that reported what they used, the failed ones among them included. What the others
+    /// used is unknown, and in none of the figures below.
+    pub usage_reports: u64,
     /// Prompt tokens used.
     pub input_tokens: u64,
+    /// Those of them that were read from the provider's cache.
+    pub cached_tokens: u64,
+    /// Those of them that were written to the provider's cache.
+    pub written_tokens: u64,
     /// Generated tokens.
     pub output_tokens: u64,
+    /// Those of them that were reasoning.
+    pub reasoning_tokens: u64,
+    /// Dollars spent, each attempt at the price of its end; `None` without a price. A price of 0 is
+    /// one.
+    pub dollars: Option<f64>,
+    /// Of these, dollars that went into attempts that failed.
+    pub failed_dollars: Option<f64>,
 }
 
 impl Snapshot {
@@ -100,16 +118,21 @@ impl TargetSnapshot {
 
 impl Inner {
     pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
-        let pools = self.pools.iter().map(|pool| PoolSnapshot {
-            name: pool.name.clone(),
-            aliases: pool.aliases.clone(),
-            mode: pool.mode(),
-            policy: pool.policy.name(),
-            targets: pool
+        let pools = self.pools.iter().map(|pool| {
+            let targets: Vec<_> = pool
                 .targets
                 .clone()
                 .filter_map(|index| self.snapshot_target(self.targets.get(index)?, now))
-                .collect(),
+                .collect();
+            PoolSnapshot {
+                name: pool.name.clone(),
+                aliases: pool.aliases.clone(),
+                mode: pool.mode(),
+                policy: pool.policy.name(),
+                dollars: sum(targets.iter().map(|target| target.dollars)),
+                failed_dollars: sum(targets.iter().map(|target| target.failed_dollars)),
+                targets,
+            }
         });
         Snapshot {
             pools: pools.collect(),
@@ -127,6 +150,7 @@ impl Inner {
         let told = group.capacity.told(now);
         let member = group.members.get_mut(target.slot)?;
         let condition = member.condition(broken, now);
+        let dollars = member.spent.dollars();
         let seconds = |duration: std::time::Duration| duration.as_secs_f64();
         let counts = Class::ALL
             .iter()
@@ -150,8 +174,20 @@ impl Inner {
             tokens_left,
             first_content_s: member.first_content.typical().map(seconds),
             total_s: member.pace.typical().map(seconds),
-            input_tokens: member.input_tokens,
-            output_tokens: member.output_tokens,
+            usage_reports: member.spent.reports,
+            input_tokens: member.spent.usage.input,
+            cached_tokens: member.spent.usage.cached,
+            written_tokens: member.spent.usage.written,
+            output_tokens: member.spent.usage.output,
+            reasoning_tokens: member.spent.usage.reasoning,
+            dollars: dollars.map(|(all, _)| all),
+            failed_dollars: dollars.map(|(_, failed)| failed),
         })
     }
+}
+
+/// Adds up what is known.
+fn sum(dollars: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let known = dollars.flatten();
+    known.reduce(|sum, more| (sum + more).min(f64::MAX))
 }

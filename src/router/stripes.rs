@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Threads beyond these share a stripe.
-const STRIPES: usize = 16;
+pub(super) const STRIPES: usize = 16;
 
 /// One value per thread, or one for a few threads.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Upstream;
+use super::{Price, Upstream};
 
 /// One way to answer: a model, at the caller's own upstream or at one of its own.
 #[derive(Clone, Debug)]
@@ -41,14 +41,15 @@ impl Target {
         self
     }
 
-    /// Sets what it costs. Matters where the pool has a [`cost_weight`](Pool::cost_weight).
+    /// Sets what it costs. The [snapshot](super::TargetSnapshot::dollars) then adds up what was spent,
+    /// and where the pool has a [`cost_weight`](super::Pool::cost_weight) it matters to the choice.
     #[must_use]
     pub fn price(mut self, price: Price) -> Self {
         self.price = Some(price);
         self
     }
 
-    /// Sets the objective for this target; see [`Pool::objective`].
+    /// Sets the objective for this target; see [`Pool::objective`](super::Pool::objective).
     #[must_use]
     pub fn objective(mut self, objective: Duration) -> Self {
         self.objective = Some(objective);
@@ -56,7 +57,7 @@ impl Target {
     }
 
     /// Sets what is subtracted from its score, at least 0: a handicap in expected score. Replaces
-    /// what [`Pool::preference`] says for its rank.
+    /// what [`Pool::preference`](super::Pool::preference) says for its rank.
     #[must_use]
     pub fn preference(mut self, handicap: f64) -> Self {
         self.preference = Some(handicap);
@@ -96,32 +97,5 @@ impl Target {
 
     pub(crate) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.model)
-    }
-}
-
-/// What a model costs, in dollars per million tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Price {
-    /// Prompt tokens.
-    pub input: f64,
-    /// Generated tokens.
-    pub output: f64,
-}
-
-impl Price {
-    /// Creates a price from dollars per million prompt and generated tokens.
-    #[must_use]
-    pub fn per_million(input: f64, output: f64) -> Self {
-        Self { input, output }
-    }
-
-    pub(crate) fn is_sound(self) -> bool {
-        let sound = |price: f64| price.is_finite() && price >= 0.0;
-        sound(self.input) && sound(self.output)
-    }
-
-    /// Returns the cost of so many tokens, in dollars.
-    pub(crate) fn of(self, input: f64, output: f64) -> f64 {
-        (self.input * input + self.output * output) / 1e6
     }
 }

@@ -218,16 +218,35 @@ impl Ticket {
         }
     }
 
-    /// Says how the attempt ended.
+    /// Says how the attempt ended. Returns what it cost, in dollars, where its usage and the
+    /// target's price are known.
     #[allow(clippy::needless_pass_by_value, reason = "an outcome is said once")]
-    pub fn settle_at(mut self, outcome: Outcome, now: Instant) {
-        self.finish(&outcome, now);
+    #[allow(clippy::must_use_candidate, reason = "it is done for its effect")]
+    pub fn settle_at(mut self, outcome: Outcome, now: Instant) -> Option<f64> {
+        self.finish(&outcome, now)
     }
 
-    /// Says how the attempt ended, now.
-    pub fn settle(self, outcome: Outcome) {
+    /// Says how the attempt ended, now; as [`settle_at`](Self::settle_at).
+    #[allow(clippy::must_use_candidate, reason = "it is done for its effect")]
+    pub fn settle(self, outcome: Outcome) -> Option<f64> {
         let now = self.routed.inner.clock.now();
-        self.settle_at(outcome, now);
+        self.settle_at(outcome, now)
+    }
+
+    /// Drops the ticket of an answer that has reported this much of its usage. Returns the cost.
+    pub(crate) fn drop_used(mut self, usage: Option<Usage>) -> Option<f64> {
+        self.abandon(usage)
+    }
+
+    fn abandon(&mut self, usage: Option<Usage>) -> Option<f64> {
+        let now = self.routed.inner.clock.now();
+        let outcome = self
+            .provisional
+            .clone()
+            .filter(|outcome| outcome.verdict.class != Class::Success)
+            .unwrap_or_else(|| Outcome::new(Verdict::new(Class::Abandoned)));
+        let usage = usage.or(outcome.usage);
+        self.finish(&outcome.usage(usage), now)
     }
 
     /// Returns whether a drop now would be taken as evidence against the target: nothing came for
@@ -243,9 +262,9 @@ impl Ticket {
             .is_some_and(|late| late.is_exceeded_by(age))
     }
 
-    fn finish(&mut self, outcome: &Outcome, now: Instant) {
+    fn finish(&mut self, outcome: &Outcome, now: Instant) -> Option<f64> {
         if mem::replace(&mut self.settled, true) {
-            return;
+            return None;
         }
         let inner = &self.routed.inner;
         let target = self.routed.entry();
@@ -261,39 +280,40 @@ impl Ticket {
             }
         }
         let late_drop = class == Class::Abandoned && self.is_late(now);
-        {
+        let cost = {
             let mut group = inner.group(target.group);
             if self.provisional.is_none() {
                 self.booking.read(&mut group, outcome, now);
             }
-            self.booking
+            let cost = self
+                .booking
                 .settle(&mut group, target.slot, outcome, late_drop, now);
             inner.note_broken(target, &mut group, now);
             inner.post(target, &mut group, now);
-        }
+            cost
+        };
+        let usage = outcome.usage;
         tracing::debug!(
             target = %target.name,
             class = class.as_str(),
             attempt = self.routed.attempt,
             largest_gap = ?outcome.largest_gap,
             outcome = %self.routed.id,
+            input_tokens = usage.map(|usage| usage.input),
+            output_tokens = usage.map(|usage| usage.output),
+            cached_tokens = usage.map(|usage| usage.cached),
+            dollars = cost,
             "attempt settled",
         );
+        cost
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.settled {
-            return;
+        if !self.settled {
+            self.abandon(None);
         }
-        let now = self.routed.inner.clock.now();
-        let outcome = self
-            .provisional
-            .clone()
-            .filter(|outcome| outcome.verdict.class != Class::Success)
-            .unwrap_or_else(|| Outcome::new(Verdict::new(Class::Abandoned)));
-        self.finish(&outcome, now);
     }
 }
 
@@ -377,7 +397,7 @@ impl Booking {
         outcome: &Outcome,
         late_drop: bool,
         now: Instant,
-    ) {
+    ) -> Option<f64> {
         let verdict = &outcome.verdict;
         let class = verdict.class;
         match class {
@@ -389,17 +409,13 @@ impl Booking {
         if let Some(probe) = self.capacity_probe.filter(|_| unanswered) {
             group.capacity.release(probe, now);
         }
-        let Some(member) = group.members.get_mut(slot) else {
-            return;
-        };
+        let member = group.members.get_mut(slot)?;
         member.in_flight = member.in_flight.saturating_sub(1);
         if let Some(count) = member.settled.get_mut(class as usize) {
             *count = count.saturating_add(1);
         }
-        if let Some(usage) = outcome.usage {
-            member.input_tokens = member.input_tokens.saturating_add(usage.input);
-            member.output_tokens = member.output_tokens.saturating_add(usage.output);
-        }
+        let usage = outcome.usage.as_ref();
+        let cost = usage.and_then(|usage| member.spent.add(usage, class));
         let took = now.saturating_duration_since(self.started);
         let evidence = match class {
             Class::Success => Some(self.punctuality(member, outcome, took)),
@@ -429,6 +445,7 @@ impl Booking {
                 .record(evidence, self.watch, self.started, now),
             None => member.health.release(self.watch, now),
         }
+        cost
     }
 
     /// Says whether an answer was on time: within the objective where there is one, else within what

@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::error::BuildError;
-use crate::dialect::{self, Dialect};
+use crate::dialect::{self, Addressed, Dialect};
 
 /// Where a target's requests go: scheme, authority and base path.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub struct Upstream {
     pub(crate) scheme: Scheme,
     pub(crate) authority: Authority,
     pub(crate) base_path: String,
+    /// Parameters that every request has to bring, encoded.
+    pub(crate) query: Vec<(String, String)>,
     pub(crate) credential: Option<Credential>,
     pub(crate) dialect: Option<&'static dyn Dialect>,
     /// The headers that carry the credentials of any target of the router.
@@ -60,15 +62,12 @@ impl Upstream {
             .map_or("", |path| path.path())
             .trim_end_matches('/')
             .to_owned();
-        let dialect = match authority.host() {
-            "api.anthropic.com" => Some(&dialect::Anthropic as &'static dyn Dialect),
-            "api.openai.com" => Some(&dialect::OpenAi as &'static dyn Dialect),
-            _ => None,
-        };
+        let dialect = dialect::at(authority.host());
         Ok(Self {
             scheme,
             authority,
             base_path,
+            query: Vec::new(),
             credential: None,
             dialect,
             secrets: Arc::new([]),
@@ -83,17 +82,49 @@ impl Upstream {
         self
     }
 
-    /// Restricts the upstream to requests in one dialect; others are kept away from its targets.
-    /// Default: any dialect, but for `api.openai.com` and `api.anthropic.com`.
+    /// Adds a parameter to the query of every request that does not bring it itself:
+    /// `api-version`, as Azure asks for. What no query can hold is percent-encoded.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.query
+            .push((dialect::encode(name), dialect::encode(value)));
+        self
+    }
+
+    /// Says which dialect the upstream speaks. Requests that it does not take are kept away from
+    /// its targets, and the rest of their path is put behind the base URL as it wants it. Default:
+    /// that of the provider whose own host it is, where it is known; else every request is taken.
     #[must_use]
     pub fn dialect(mut self, dialect: &'static dyn Dialect) -> Self {
         self.dialect = Some(dialect);
         self
     }
 
-    /// Returns whether it takes requests in this dialect.
-    pub(crate) fn speaks(&self, dialect: &str) -> bool {
-        self.dialect.is_none_or(|own| own.name() == dialect)
+    /// Returns whether it takes requests in this dialect: for an operation, or for any.
+    pub(crate) fn takes(&self, dialect: &str, operation: Option<&str>) -> bool {
+        self.dialect.is_none_or(|own| match operation {
+            Some(operation) => own.takes(dialect, operation),
+            None => {
+                let operations = dialect::named(dialect).map(Dialect::operations);
+                let mut operations = operations.unwrap_or_default().iter();
+                own.name() == dialect || operations.any(|(name, _)| own.takes(dialect, name))
+            }
+        })
+    }
+
+    /// Returns the path that a request has here.
+    pub(crate) fn path(&self, request: &Addressed<'_>) -> String {
+        match self.dialect {
+            Some(own) => own.path(&self.base_path, request),
+            None => request.below(&self.base_path),
+        }
+    }
+
+    /// Returns the header that opens it for a request in this dialect.
+    pub(crate) fn own_credential(&self, dialect: &str) -> Option<(&HeaderName, &HeaderValue)> {
+        let own = self.dialect.filter(|own| own.has_own_credential());
+        let credential = self.credential.as_ref()?;
+        credential.for_dialect(own.map_or(dialect, |own| own.name()))
     }
 
     pub(crate) fn key(&self) -> String {
@@ -119,8 +150,8 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Creates a credential that goes out as each dialect's SDK sends it: `authorization: Bearer`
-    /// or `x-api-key`.
+    /// Creates a credential that goes out as each dialect's SDK sends it: `authorization: Bearer`,
+    /// `x-api-key`, `api-key`, `x-goog-api-key`.
     ///
     /// # Errors
     ///

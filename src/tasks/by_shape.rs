@@ -33,6 +33,9 @@ fn name(request: &RequestFacts<'_>) -> Option<&'static str> {
         EndpointKind::Image => Some("images"),
         EndpointKind::Audio => Some("audio"),
         EndpointKind::Moderation => Some("moderation"),
+        EndpointKind::Video => Some("video"),
+        EndpointKind::Rerank => Some("rerank"),
+        EndpointKind::Document => Some("document"),
         EndpointKind::Count => Some("count"),
     }
 }

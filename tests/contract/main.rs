@@ -15,4 +15,5 @@ mod passing;
 mod readiness;
 mod shadow;
 mod stalls;
+mod usage;
 mod waiting;

@@ -36,8 +36,8 @@ fn foreign() -> Vec<(&'static str, Request<()>)> {
                 .unwrap(),
         ),
         (
-            "a form",
-            Request::post("http://h/v1/audio/transcriptions")
+            "a form where there is none",
+            Request::post("http://h/v1/files")
                 .header("content-type", "multipart/form-data; boundary=x")
                 .body(())
                 .unwrap(),

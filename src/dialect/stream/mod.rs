@@ -43,7 +43,7 @@ use std::{fmt, sync::LazyLock};
 use memchr::memmem::Finder;
 
 pub use self::framing::Framing;
-pub(crate) use self::sse::each_data;
+pub(crate) use self::sse::{Blocks, each_data};
 use self::{array::Array, frames::Frames, lines::Lines, sse::Sse};
 use super::Dialect;
 use crate::classify::{ErrorView, Json, Object, StreamSummary, Verdict, in_answer};

@@ -127,7 +127,7 @@ fn dispatch(name: Option<&[u8]>, data: &[u8], whole: bool, cut_off: bool, sink: 
 
 /// Where lines and blocks of lines end.
 #[derive(Debug)]
-struct Blocks {
+pub(crate) struct Blocks {
     /// The last byte was a CR, to which a following LF belongs.
     after_cr: bool,
     /// Whether the current line has no byte yet.
@@ -139,7 +139,7 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             after_cr: false,
             line_empty: true,
@@ -152,7 +152,7 @@ impl Blocks {
     ///
     /// A block ends with a blank line. A comment before an event is a block of its own, so that
     /// comments never pile up; so is the LF of a CR LF that follows a block.
-    fn next_end(&mut self, chunk: &[u8]) -> Option<usize> {
+    pub(crate) fn next_end(&mut self, chunk: &[u8]) -> Option<usize> {
         if chunk.is_empty() {
             return None;
         }

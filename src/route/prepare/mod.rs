@@ -5,6 +5,7 @@ mod handle;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod usage;
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ use super::{
     waiting::{Place, Waiting},
 };
 use crate::{
-    dialect::{Dialect, Endpoint, Located},
+    dialect::{Addressed, Dialect, Endpoint, Located},
     hints::{Call, Candidates, Explain, HoldBack, Mark, Risk, Session, Strict, Task, Tenant},
     router::{
         Decision, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
@@ -251,12 +252,13 @@ impl<S> Prepared<S> {
                 routed.upstream().map(|upstream| &**upstream),
             );
         }
+        let asks_usage = self.ask_usage(router, &ticket);
         let asked = Asked {
             uri: self.parts.uri.clone(),
             dialect: self.dialect,
             stream: self.located.stream,
         };
-        let attempt = Attempt::begin(
+        let mut attempt = Attempt::begin(
             router,
             ticket,
             call.map(|call| (call, mark)),
@@ -264,6 +266,9 @@ impl<S> Prepared<S> {
             asked,
             checking,
         );
+        if asks_usage {
+            attempt.ask_usage();
+        }
         self.into_step(Some((attempt, hold_back)))
     }
 
@@ -278,13 +283,20 @@ impl<S> Prepared<S> {
         let chunks = std::mem::take(&mut self.chunks);
         self.chunks = rewrite::rename(chunks, &mut self.parts.uri, &self.located, model);
         if let Some(upstream) = upstream {
-            rewrite::readdress(
-                &mut self.parts,
-                upstream,
-                self.dialect,
-                self.endpoint.suffix,
-            );
+            let path = self.parts.uri.path();
+            let path = upstream.path(&Addressed::new(
+                path,
+                self.dialect.name(),
+                self.endpoint,
+                model,
+            ));
+            rewrite::readdress(&mut self.parts, upstream, self.dialect, &path);
         }
+        self.reframe();
+    }
+
+    /// Makes the headers true to the body.
+    fn reframe(&mut self) {
         let len = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
         rewrite::reframe(&mut self.parts.headers, len, self.trailers.is_some());
     }

@@ -189,6 +189,7 @@ fn locate(
         .map_err(|why| match why {
             Unroutable::ContentType => Passed::ContentType,
             Unroutable::NotJson => Passed::NotJson,
+            Unroutable::NotForm => Passed::NotForm,
             Unroutable::TooDeep => Passed::TooDeep,
             Unroutable::NoModel => Passed::NoModel,
         })

@@ -30,8 +30,6 @@ const IDLE: u64 = 20_000_000_000;
 const SCORED: f64 = 1.0;
 /// What leaving a session's target costs, in expected score, beside the price of its cached tokens.
 const SWITCHING: f64 = 0.02;
-/// The share of a prompt's price that its cache saves.
-const CACHED: f64 = 0.5;
 /// What two targets may differ by that are believed to be as good as each other: the declared order
 /// alone makes the next one look a little worse.
 const NO_WORSE: f64 = 0.05;
@@ -147,7 +145,9 @@ impl Inner {
         }
         let upstream = target.upstream.as_deref();
         match (request.dialect, upstream) {
-            (Some(dialect), Some(upstream)) if !upstream.speaks(dialect) => Some(Obstacle::Dialect),
+            (Some(dialect), Some(upstream)) if !upstream.takes(dialect, None) => {
+                Some(Obstacle::Dialect)
+            }
             _ => None,
         }
     }
@@ -235,8 +235,7 @@ impl<'a> Evaluation<'a> {
             latency: found.latency,
             cost: target
                 .price
-                .get()
-                .of(request.prompt_tokens as f64, found.length),
+                .expected(request.prompt_tokens as f64, found.length),
             preference: target.preference.or(self
                 .pool
                 .preference
@@ -330,8 +329,8 @@ impl<'a> Evaluation<'a> {
             return;
         };
         let entry = self.inner.targets.get(target as usize);
-        let price = entry.map(|entry| entry.price.get()).unwrap_or_default();
-        let cached = CACHED * price.of(self.request.prompt_tokens as f64, 0.0);
+        let prompt = self.request.prompt_tokens as f64;
+        let cached = entry.map_or(0.0, |entry| entry.price.saved(prompt));
         standing.bonus = if self.request.tool_loop {
             f64::INFINITY
         } else {

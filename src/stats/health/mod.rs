@@ -1,7 +1,12 @@
+mod condition;
+mod probing;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(crate) use self::condition::{Condition, Gate, Steady};
+use self::probing::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::{
     aging::{Aging, faded},
     keep::{KeptHealth, sound},
@@ -34,14 +39,6 @@ const FEW: f64 = 30.0;
 /// A run of failures goes on through answers to older requests while at least one of so many
 /// attempts that began since has failed.
 const BEGUN_PER_FAILURE: u32 = 2;
-/// Pauses between failed probes, in seconds. They grow so that a short outage is over soon and a
-/// long one is probed rarely: about a third of the time that it has lasted.
-const FIRST_PAUSE: f64 = 2.0;
-const LONGEST_PAUSE: f64 = 240.0;
-const PAUSE_GROWTH: f64 = 1.5;
-/// Nor is every request a probe where there are few: a pause spans at least this many of the
-/// target's own requests as they used to come.
-const LEAST_REQUESTS: f64 = 3.5;
 /// The probes that may be open at once double with every success; from this many on, the target is
 /// believed again.
 const REHABILITATED: u32 = 16;
@@ -101,66 +98,6 @@ pub(crate) enum Evidence {
     /// It answered as it does, which is past the objective. That is for the latency to say.
     Slow,
     Bad,
-}
-
-/// Whether a breaker lets an attempt through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Closed: everything passes.
-    Closed,
-    /// Half open: a probe may pass.
-    Probe,
-    /// Open, at least until the given time.
-    Open(Instant),
-}
-
-/// What is believed of a target's health.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Condition {
-    /// Probability that the next attempt does not fail, 0 to 1.
-    pub(crate) health: f64,
-    /// Decayed number of attempts behind it.
-    pub(crate) mass: f64,
-    /// The same if what is held against it is over.
-    pub(crate) at_best: f64,
-    /// The share of its answers that usually meets the objective, 0 to 1.
-    pub(crate) usually_in_time: f64,
-    pub(crate) gate: Gate,
-    /// Whether it is believed only after a probe.
-    pub(crate) in_doubt: bool,
-}
-
-/// The health of a target with which nothing is the matter, from which follows what is believed of
-/// it at any time until something happens.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Steady {
-    pub(crate) ok: f64,
-    pub(crate) bad: f64,
-    /// In seconds.
-    pub(crate) half_life: f64,
-    pub(crate) at_best: f64,
-    pub(crate) usually_in_time: f64,
-}
-
-impl Steady {
-    /// Says what is believed so many seconds after the last evidence.
-    pub(crate) fn condition(&self, since: f64) -> Condition {
-        let mass = self.ok + self.bad;
-        let weight = if mass == 0.0 {
-            1.0
-        } else {
-            faded(since / self.half_life)
-        };
-        let (ok, mass) = (self.ok * weight, mass * weight);
-        Condition {
-            health: (ok + PRIOR * PRIOR_MASS) / (mass + PRIOR_MASS),
-            mass,
-            at_best: self.at_best,
-            usually_in_time: self.usually_in_time,
-            gate: Gate::Closed,
-            in_doubt: false,
-        }
-    }
 }
 
 /// What an attempt has to hand back at its end.
@@ -439,63 +376,10 @@ impl Health {
         (opened || failing) && self.begun_since <= most
     }
 
-    fn disappoint(&mut self, probe: bool) {
-        if probe {
-            self.pause = (self.pause * PAUSE_GROWTH).min(LONGEST_PAUSE);
-        }
-        self.window = 1;
-        self.in_doubt = self.in_doubt || self.health() < DOUBT;
-    }
-
-    fn believe(&mut self) {
-        if self.window >= REHABILITATED || self.is_little() {
-            self.bad = 0.0;
-        }
-        self.in_doubt = false;
-        self.opened = None;
-        self.pause = FIRST_PAUSE;
-        self.window = 1;
-    }
-
     /// Failures in a row, with the attempts that take longer than nine of ten do and that nobody has
     /// overtaken: an outage in which nothing comes back is not waited out.
     fn run_with(&self, overdue: u32) -> u32 {
         let silent = overdue.saturating_sub(self.overdue_before);
         self.run.saturating_add(silent)
-    }
-
-    /// Returns whether the breaker lets nothing through, not even a probe.
-    pub(crate) fn is_open(&mut self, now: Instant) -> bool {
-        self.is_broken(now) && !self.is_probe_due(now)
-    }
-
-    /// Returns whether a probe would be welcome.
-    pub(crate) fn is_probe_due(&self, now: Instant) -> bool {
-        let room = self.probes < self.window || self.lease.is_none_or(|lease| now >= lease);
-        room && now >= self.paused_until()
-    }
-
-    fn next_probe(&self, now: Instant) -> Instant {
-        let paused = self.paused_until();
-        let leased = self.lease.filter(|_| self.probes >= self.window);
-        leased.map_or(paused, |lease| lease.max(paused)).max(now)
-    }
-
-    fn paused_until(&self) -> Instant {
-        match self.good {
-            // Where nothing has failed, nothing has come back either since the last one began.
-            true if !self.in_doubt => self.begun + self.pause(),
-            true => self.last,
-            false => self.last + self.pause(),
-        }
-    }
-
-    fn pause(&self) -> Duration {
-        let requests = LEAST_REQUESTS * self.aging.gap();
-        Duration::from_secs_f64(self.pause.max(requests.min(self.longest_gap())))
-    }
-
-    fn longest_gap(&self) -> f64 {
-        LEAST_REQUESTS * LONGEST.as_secs_f64()
     }
 }

@@ -1,0 +1,128 @@
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::{
+    Anthropic, Dialect, Endpoint, EndpointKind, Gemini, Located, Place, Refusal, Site, Unroutable,
+    gemini, is_below, locate, path, refusal, site, stream,
+};
+use crate::classify::StreamSummary;
+
+/// Gemini on Vertex AI: `…/publishers/google/models/{model}:generateContent`. What stands before
+/// `/publishers`, the project and the location, belongs to the base URL.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vertex;
+
+/// Claude on Vertex AI: `…/publishers/anthropic/models/{model}:rawPredict`. The body is that of a
+/// message, without its model.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VertexAnthropic;
+
+impl Dialect for Vertex {
+    fn name(&self) -> &'static str {
+        "vertex"
+    }
+
+    fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        path::named(path, GOOGLE, gemini::OPERATIONS).map(|(endpoint, _)| endpoint)
+    }
+
+    fn operations(&self) -> &'static [(&'static str, EndpointKind)] {
+        gemini::OPERATIONS
+    }
+
+    fn is_at(&self, host: &str) -> bool {
+        is_vertex(host)
+    }
+
+    fn takes(&self, dialect: &str, _operation: &str) -> bool {
+        [self.name(), VertexAnthropic.name()].contains(&dialect)
+    }
+
+    fn locate(
+        &self,
+        _endpoint: Endpoint,
+        target: &str,
+        content_type: Option<&str>,
+        body: &[Bytes],
+    ) -> Result<Located, Unroutable> {
+        let (endpoint, path, range) = in_path(target, GOOGLE, gemini::OPERATIONS)?;
+        let mut located = gemini::in_path(endpoint, path, range, content_type, body)?;
+        for site in &mut located.sites {
+            if site.place == Place::PathResource {
+                site.place = Place::Path;
+            }
+        }
+        Ok(located)
+    }
+
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
+        Gemini.event(event, summary);
+    }
+
+    fn refusal(&self, refusal: &Refusal<'_>) -> Bytes {
+        refusal::google(refusal)
+    }
+}
+
+impl Dialect for VertexAnthropic {
+    fn name(&self) -> &'static str {
+        "vertex-anthropic"
+    }
+
+    fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        path::named(path, CLAUDE, RAW).map(|(endpoint, _)| endpoint)
+    }
+
+    fn operations(&self) -> &'static [(&'static str, EndpointKind)] {
+        RAW
+    }
+
+    fn locate(
+        &self,
+        _endpoint: Endpoint,
+        target: &str,
+        content_type: Option<&str>,
+        body: &[Bytes],
+    ) -> Result<Located, Unroutable> {
+        let (endpoint, path, range) = in_path(target, CLAUDE, RAW)?;
+        let mut located = locate::read(content_type, body)?;
+        located.model = site::of_path(path, &range).ok_or(Unroutable::NoModel)?;
+        located.sites = vec![Site::new(Place::Path, range)];
+        located.stream |= endpoint.operation == ":streamRawPredict";
+        Ok(located)
+    }
+
+    fn event(&self, event: stream::Event<'_>, summary: &mut StreamSummary) {
+        Anthropic.event(event, summary);
+    }
+
+    fn refusal(&self, refusal: &Refusal<'_>) -> Bytes {
+        refusal::anthropic(refusal)
+    }
+}
+
+fn in_path<'a>(
+    target: &'a str,
+    kind: &str,
+    operations: &[(&'static str, EndpointKind)],
+) -> Result<(Endpoint, &'a str, Range<usize>), Unroutable> {
+    let path = target.split('?').next().unwrap_or_default();
+    let (endpoint, range) = path::named(path, kind, operations).ok_or(Unroutable::NoModel)?;
+    Ok((endpoint, path, range))
+}
+
+/// `us-central1-aiplatform.googleapis.com`, and the global one without a region.
+fn is_vertex(host: &str) -> bool {
+    let first = host.split('.').next().unwrap_or_default();
+    is_below(host, "googleapis.com") && first.ends_with("aiplatform")
+}
+
+const GOOGLE: &str = "/publishers/google/models/";
+
+const CLAUDE: &str = "/publishers/anthropic/models/";
+
+const RAW: &[(&str, EndpointKind)] = &[
+    (":rawPredict", EndpointKind::Chat),
+    (":streamRawPredict", EndpointKind::Chat),
+];

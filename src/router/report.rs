@@ -1,0 +1,95 @@
+use tokio::time::Instant;
+
+use super::{
+    Inner, OutcomeId, OutcomeRouter, PoolEntry, ReportError, Score,
+    ledger::{Change, Formed, Scored},
+};
+use crate::stats::{FormAge, Recorded};
+
+impl OutcomeRouter {
+    /// Takes in a score for an attempt. Late is fine, twice is once, later replaces earlier.
+    ///
+    /// # Errors
+    ///
+    /// If this router did not issue the id, or has forgotten it.
+    pub fn report_at(&self, id: OutcomeId, score: Score, now: Instant) -> Result<(), ReportError> {
+        self.inner.ledger.score(id, score, |place, change| {
+            self.inner.counters.reported();
+            self.inner.score(place, score, change, now)
+        })
+    }
+
+    /// Takes in a score now; see [`report_at`](Self::report_at).
+    ///
+    /// # Errors
+    ///
+    /// As [`report_at`](Self::report_at).
+    pub fn report(&self, id: OutcomeId, score: Score) -> Result<(), ReportError> {
+        self.report_at(id, score, self.now())
+    }
+
+    /// Takes in whether the answer of an attempt has the form that was asked for. Twice is once,
+    /// later replaces earlier. Form is not quality: it is learned apart from scores.
+    ///
+    /// # Errors
+    ///
+    /// If this router did not issue the id, or has forgotten it.
+    pub fn report_form_at(
+        &self,
+        id: OutcomeId,
+        valid: bool,
+        now: Instant,
+    ) -> Result<(), ReportError> {
+        self.inner.ledger.form(id, valid, |place, change| {
+            self.inner.counters.formed();
+            self.inner.form(place, valid, change, now)
+        })
+    }
+
+    /// Takes in the form of an answer now; see [`report_form_at`](Self::report_form_at).
+    ///
+    /// # Errors
+    ///
+    /// As [`report_form_at`](Self::report_form_at).
+    pub fn report_form(&self, id: OutcomeId, valid: bool) -> Result<(), ReportError> {
+        self.report_form_at(id, valid, self.now())
+    }
+}
+
+impl Inner {
+    fn score(&self, place: Scored, score: Score, change: Change, now: Instant) -> Recorded {
+        let Some((pool, slot)) = self.in_pool(place.target) else {
+            return Recorded::default();
+        };
+        pool.beliefs.change(|quality| match change {
+            Change::First => quality.record(slot, place.task, score.value(), now),
+            Change::Correction {
+                difference,
+                recorded,
+            } => {
+                let new = score.value();
+                quality.correct(slot, place.task, (new - difference, new), recorded);
+                recorded
+            }
+        })
+    }
+
+    fn form(&self, place: Scored, valid: bool, change: Formed, now: Instant) -> FormAge {
+        let Some((pool, slot)) = self.in_pool(place.target) else {
+            return FormAge::default();
+        };
+        pool.beliefs.change(|quality| match change {
+            Formed::First => quality.record_form(slot, place.task, valid, now),
+            Formed::Correction(age) => {
+                quality.correct_form(slot, place.task, valid, age);
+                age
+            }
+        })
+    }
+
+    /// Returns the pool of a target, and its place in it.
+    fn in_pool(&self, target: u32) -> Option<(&PoolEntry, usize)> {
+        let entry = self.targets.get(target as usize)?;
+        Some((self.pools.get(entry.pool)?, entry.rank))
+    }
+}

@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{LONGEST_WAIT, Reading};
+
+/// Where limit headers name no reset, the window is a minute.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Room to spare: 2 % of what five seconds refill, against what others spend meanwhile.
+const SPARE: f64 = 0.02 * 5.0;
+/// Over how many seconds the spending of others is averaged, the share of the refill that they may
+/// seem to take at most, and from which share of its highest level on a bucket counts as full.
+const OTHERS_WINDOW: f64 = 10.0;
+const MOST_OTHERS: f64 = 0.95;
+const NEARLY_FULL: f64 = 0.95;
+
+/// The estimate of one limit, for requests or for tokens.
+#[derive(Clone, Debug)]
+pub(super) struct Bucket {
+    /// Own spending since the beginning.
+    pub(super) spent: f64,
+    /// What is believed to be left at `at`, once a header has told.
+    left: Option<f64>,
+    at: Instant,
+    limit: f64,
+    /// Refill per second, and what others take of it.
+    rate: f64,
+    others: f64,
+    /// The highest level seen: a bucket may hold less than its limit per window.
+    top: f64,
+    /// When the request left whose answer was read last: answers overtake each other.
+    sent: Option<Instant>,
+    /// What that answer said, and the own spending up to its request.
+    seen: f64,
+    seen_mark: f64,
+}
+
+impl Bucket {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            spent: 0.0,
+            left: None,
+            at: now,
+            limit: 0.0,
+            rate: 0.0,
+            others: 0.0,
+            top: 0.0,
+            sent: None,
+            seen: 0.0,
+            seen_mark: 0.0,
+        }
+    }
+
+    pub(super) fn level(&self, now: Instant) -> Option<f64> {
+        let left = self.left?;
+        let dt = now.saturating_duration_since(self.at).as_secs_f64();
+        Some((left + dt * self.net_rate()).min(self.limit))
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.left.is_some()
+    }
+
+    fn net_rate(&self) -> f64 {
+        self.rate - self.others.min(MOST_OTHERS * self.rate)
+    }
+
+    /// Returns when there will be room for `need`, if that is not now.
+    pub(super) fn free_at(&self, need: f64, now: Instant) -> Option<Instant> {
+        let level = self.level(now)?;
+        // What never fits must not wait for ever: the provider will say so itself.
+        let need = (need + SPARE * self.rate).min(self.limit);
+        let missing = need - level;
+        if missing <= 0.0 || self.rate <= 0.0 {
+            return None;
+        }
+        let wait = Duration::try_from_secs_f64(missing / self.net_rate()).unwrap_or(LONGEST_WAIT);
+        Some(now + wait.clamp(Duration::from_millis(1), LONGEST_WAIT))
+    }
+
+    /// Returns a need below which there is room now; the level only rises by itself.
+    pub(super) fn free_below(&self, now: Instant) -> f64 {
+        match self.level(now) {
+            Some(level) if self.rate > 0.0 && level < self.limit => {
+                // A little less, for what rounding may do.
+                (level - SPARE * self.rate) * (1.0 - 1e-9)
+            }
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// Learns what others spend: what is missing between two answers that is not our own.
+    fn notice_others(&mut self, remaining: f64, sent: Instant, mark: f64) {
+        let Some(last) = self.sent else {
+            return;
+        };
+        let dt = sent.saturating_duration_since(last).as_secs_f64();
+        // A full bucket overflows: what it would have held by now says nothing.
+        let full = NEARLY_FULL * self.top;
+        if dt <= 0.0 || remaining >= full || self.seen >= full {
+            return;
+        }
+        let expected = self.seen + dt * self.rate - (mark - self.seen_mark);
+        let rate = ((expected.min(self.limit) - remaining) / dt).max(0.0);
+        let weight = 1.0 - (-dt / OTHERS_WINDOW).exp();
+        self.others += (rate - self.others) * weight;
+    }
+
+    pub(super) fn take(&mut self, amount: f64, now: Instant) {
+        self.spent += amount;
+        if let Some(level) = self.level(now) {
+            // A single request does not owe more than the whole limit.
+            self.left = Some((level - amount).max(-self.limit));
+            self.at = self.at.max(now);
+        }
+    }
+
+    pub(super) fn read(&mut self, reading: Reading, sent: Instant, mark: f64, now: Instant) {
+        let Some(remaining) = reading
+            .remaining
+            .filter(|left| left.is_finite() && *left >= 0.0)
+        else {
+            return;
+        };
+        if self.sent.is_some_and(|last| sent < last) {
+            return;
+        }
+        let limit = reading.limit.unwrap_or(self.limit).max(remaining);
+        if let Some(reset) = reading
+            .reset
+            .filter(|reset| !reset.is_zero() && remaining < limit)
+        {
+            self.rate = (limit - remaining) / reset.as_secs_f64();
+        } else if self.rate <= 0.0 || limit != self.limit {
+            self.rate = limit / WINDOW.as_secs_f64();
+        }
+        if limit != self.limit {
+            self.others = 0.0;
+            self.top = 0.0;
+        }
+        self.limit = limit;
+        self.notice_others(remaining, sent, mark);
+        self.sent = Some(sent);
+        self.seen = remaining;
+        self.seen_mark = mark;
+        self.top = self.top.max(remaining);
+        self.left = Some(remaining - (self.spent - mark).max(0.0));
+        self.at = now;
+    }
+}
