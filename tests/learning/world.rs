@@ -60,7 +60,7 @@ struct Request {
 
 enum Event {
     Try(Request),
-    Settle(Box<Ticket>, Answer, Request),
+    Settle(Box<(Ticket, Answer)>, Request),
     Report(usize, OutcomeId, Score),
 }
 
@@ -206,7 +206,7 @@ impl World {
             class: answer.class,
         });
         let took = answer.took.as_secs_f64();
-        self.push(took, Event::Settle(Box::new(ticket), answer, request));
+        self.push(took, Event::Settle(Box::new((ticket, answer)), request));
     }
 
     fn handle(&mut self, event: Event) {
@@ -216,7 +216,8 @@ impl World {
             Event::Report(router, id, score) => {
                 self.routers[router].report_at(id, score, now).unwrap();
             }
-            Event::Settle(ticket, answer, request) => {
+            Event::Settle(settled, request) => {
+                let (ticket, answer) = *settled;
                 let id = ticket.outcome_id();
                 ticket.settle_at(answer.outcome, now);
                 if answer.class != Class::Success {
