@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{
-    Fields, Located, Place, Site, Unroutable,
+    Endpoint, EndpointKind, Fields, Located, Place, Site, Unroutable,
     bound::{Turns, is_bound},
     json::{self, Value},
+    path, site,
 };
 use crate::classify::is_json;
 
@@ -100,6 +101,22 @@ pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located
                 .as_ref()
                 .is_some_and(|(turns, messages)| is_bound(body, *turns, messages)),
     })
+}
+
+/// Reads a request whose path names the model in a segment; what the body names is none.
+pub(super) fn in_path(
+    target: &str,
+    kind: &str,
+    operations: &[(&'static str, EndpointKind)],
+    content_type: Option<&str>,
+    body: &[Bytes],
+) -> Result<(Endpoint, Located), Unroutable> {
+    let path = target.split('?').next().unwrap_or_default();
+    let (endpoint, range) = path::named(path, kind, operations).ok_or(Unroutable::NoModel)?;
+    let mut located = read(content_type, body)?;
+    located.model = site::of_path(path, &range).ok_or(Unroutable::NoModel)?;
+    located.sites = vec![Site::new(Place::Path, range)];
+    Ok((endpoint, located))
 }
 
 /// `{"type": "json_object"}` and `{"type": "json_schema", …}`, wherever the endpoint has them.
