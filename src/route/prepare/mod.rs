@@ -19,7 +19,7 @@ use super::{
     attempt::{Asked, Attempt, Checking},
     refusal::refuse,
     request_body::RequestBody,
-    rewrite,
+    rewrite, signature,
     waiting::{Place, Waiting},
 };
 use crate::{
@@ -248,6 +248,7 @@ impl<S> Prepared<S> {
             && routed.model() == self.located.model;
         if !observed {
             self.rewrite(
+                router,
                 routed.model(),
                 routed.upstream().map(|upstream| &**upstream),
             );
@@ -274,12 +275,20 @@ impl<S> Prepared<S> {
 
     fn send_off<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter) -> Step<S, B> {
         if let Some((upstream, model)) = router.off_upstream(&self.located.model) {
-            self.rewrite(&model, Some(&upstream));
+            self.rewrite(router, &model, Some(&upstream));
         }
         self.into_step(None)
     }
 
-    fn rewrite(&mut self, model: &str, upstream: Option<&crate::router::Upstream>) {
+    fn rewrite(
+        &mut self,
+        router: &OutcomeRouter,
+        model: &str,
+        upstream: Option<&crate::router::Upstream>,
+    ) {
+        if router.replaces_signatures() {
+            signature::remove(&mut self.parts.headers);
+        }
         let chunks = std::mem::take(&mut self.chunks);
         self.chunks = rewrite::rename(chunks, &mut self.parts.uri, &self.located, model);
         if let Some(upstream) = upstream {
