@@ -54,7 +54,10 @@ mod tests {
     #[test]
     fn a_signature_is_taken_off_whole_and_nothing_else_is() {
         let request = Request::post("/model/m/converse")
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=a, Signature=b")
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=a, Signature=b",
+            )
             .header("x-amz-content-sha256", "c")
             .header("x-amz-date", "20260101T000000Z")
             .header("x-amz-region-set", "*")
