@@ -10,12 +10,16 @@
     clippy::indexing_slicing
 )]
 
+#[path = "../tests/support/frames.rs"]
+#[allow(dead_code, unreachable_pub, reason = "not all of it is used")]
+mod frames;
+
 use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use memchr::memchr2_iter;
 use tower_outcome::dialect::{
-    Anthropic, Dialect, OpenAi,
+    Anthropic, Bedrock, Dialect, Gemini, OpenAi,
     stream::{Framing, Observer},
 };
 
@@ -62,11 +66,22 @@ fn streams() -> Vec<Stream> {
         "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0,\"delta\":\"",
         "\",\"sequence_number\":7}\n\n",
     );
+    let converse = r#"{"contentBlockIndex":0,"delta":{"text":""#;
+    let around = frames::event_frame("contentBlockDelta", "").len() + converse.len() + 3;
+    let text = "x".repeat(LENGTH - around);
+    let frame = frames::event_frame("contentBlockDelta", &format!("{converse}{text}\"}}}}"));
+    let item = event(
+        ",\r\n{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"",
+        "\"}],\"role\":\"model\"}}],\"modelVersion\":\"gemini-2.5-flash\"}",
+    );
     let stream = |name, dialect, framing, event: Vec<u8>| Stream {
         name,
         dialect,
         framing,
-        start: event.clone(),
+        start: match framing {
+            Framing::Array => [b"[", &event[3..]].concat(),
+            _ => event.clone(),
+        },
         event,
     };
     vec![
@@ -74,6 +89,8 @@ fn streams() -> Vec<Stream> {
         stream("OpenAI responses", &OpenAi, Framing::Sse, responses),
         stream("Anthropic", &Anthropic, Framing::Sse, anthropic),
         stream("lines", &OpenAi, Framing::Lines, line),
+        stream("Bedrock frames", &Bedrock, Framing::Frames, frame),
+        stream("Gemini array", &Gemini, Framing::Array, item),
     ]
 }
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::{
     classify::{Usage, Verdict},
-    router::{Decision, TargetId},
+    router::{Decision, Needs, TargetId},
 };
 
 /// What kind of work a request is: `"synthesis"`, `"extraction"`. It wins over what a
@@ -196,9 +196,9 @@ pub struct Risk;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Explain;
 
-/// Marks the copy of a call, whose answer nobody reads.
+/// Marks the copy of a call, whose answer nobody reads, and says who serves the call itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shadowing;
+pub(crate) struct Shadowing(pub(crate) TargetId);
 
 /// Switches hold-back for one request: whether a streamed answer is held until its first content,
 /// so that an error before it can still fail over.
@@ -221,6 +221,8 @@ struct CallState {
     attempts: Vec<Attempted>,
     /// Behind the last attempt or refusal, where it was asked for.
     decision: Option<Arc<Decision>>,
+    /// What its request asks of a target, once routing has read it.
+    needs: Option<Needs>,
     side_effects: bool,
     tool_loop: bool,
 }
@@ -228,7 +230,6 @@ struct CallState {
 #[derive(Clone, Debug)]
 struct Attempted {
     target: TargetId,
-    tokens: (u64, Option<u64>),
     routed: Routed,
     verdict: Option<Verdict>,
     usage: Option<Usage>,
@@ -373,14 +374,12 @@ impl Call {
     pub(crate) fn begin(
         &self,
         target: TargetId,
-        tokens: (u64, Option<u64>),
         task: Option<Cow<'static, str>>,
         routed: Routed,
     ) -> AttemptIndex {
         self.with(|state| {
             state.attempts.push(Attempted {
                 target,
-                tokens,
                 routed,
                 verdict: None,
                 usage: None,
@@ -445,9 +444,15 @@ impl Call {
         })
     }
 
-    /// Returns about how many tokens the prompt has, and how many the answer may have.
-    pub(crate) fn tokens(&self) -> (u64, Option<u64>) {
-        self.with(|state| state.attempts.last().map_or((0, None), |last| last.tokens))
+    /// Returns what its request asks of a target.
+    pub(crate) fn needs(&self) -> Needs {
+        self.with(|state| state.needs.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn note_needs(&self, needs: &Needs) {
+        self.with(|state| {
+            state.needs.get_or_insert_with(|| needs.clone());
+        });
     }
 
     pub(crate) fn last_attempt(&self) -> Option<AttemptIndex> {

@@ -1,6 +1,9 @@
 use std::{fmt, time::Duration};
 
-use super::transport::{Processed, Transport};
+use super::{
+    transport::{Processed, Transport},
+    unfit::Unfit,
+};
 
 /// How an attempt ended.
 ///
@@ -135,6 +138,8 @@ pub struct Verdict {
     pub processed: Processed,
     /// What went wrong below HTTP, if that is where it went wrong.
     pub transport: Option<Transport>,
+    /// What about the request did not fit, where the model could not take it and that is known.
+    pub unfit: Option<Unfit>,
     /// Whether time alone lifts an exhausted quota (a cap per day), so that a wait means something.
     pub(super) resets: bool,
 }
@@ -177,6 +182,7 @@ impl Verdict {
             failover,
             processed,
             transport: None,
+            unfit: None,
             resets: false,
         }
     }
@@ -213,6 +219,13 @@ impl Verdict {
     #[must_use]
     pub fn with_processed(mut self, processed: Processed) -> Self {
         self.processed = processed;
+        self
+    }
+
+    /// Sets what about the request did not fit.
+    #[must_use]
+    pub fn with_unfit(mut self, unfit: Option<Unfit>) -> Self {
+        self.unfit = unfit;
         self
     }
 

@@ -38,6 +38,8 @@ pub struct ErrorView {
     limit_source: Option<String>,
     /// How long the body asks us to wait, as a field of its own.
     delay: Option<Duration>,
+    /// llama.cpp: the tokens that fit into its context.
+    context_size: Option<u64>,
     /// When the body says that a limit is lifted.
     reset_at: Option<SystemTime>,
 }
@@ -143,6 +145,10 @@ impl ErrorView {
         inner.chain(outer.into_iter().filter_map(Option::as_deref))
     }
 
+    pub(super) fn context_size(&self) -> Option<u64> {
+        self.context_size
+    }
+
     pub(crate) fn quotas(&self) -> impl Iterator<Item = &str> {
         self.quotas.iter().map(String::as_str)
     }
@@ -205,6 +211,7 @@ impl ErrorView {
                 aws_message,
                 hf_kind,
                 metadata,
+                context_size,
             ],
         ) = error.fields([
             "details",
@@ -215,6 +222,7 @@ impl ErrorView {
             "Message",
             "error_type",
             "metadata",
+            "n_ctx",
         ])
         else {
             return;
@@ -237,6 +245,7 @@ impl ErrorView {
         for inner in [inner, inner_too].into_iter().flatten() {
             self.details.extend(inner.field("code").and_then(word));
         }
+        self.context_size = context_size.and_then(Json::count);
         if let Some(details) = details {
             self.read_details(details);
         }

@@ -9,6 +9,7 @@ use super::{
     error_view::ErrorView,
     messages,
     transport::Processed,
+    unfit::unfit,
 };
 
 /// Judges an error that came inside an answer with a good status, whole or as an event.
@@ -34,6 +35,9 @@ fn judge(view: &ErrorView, status: Option<u16>, wall: Option<SystemTime>) -> Ver
         let limited = matches!(verdict.class, Class::RateLimited | Class::QuotaExhausted);
         let words = || messages::wait(view.message().filter(|_| limited)?);
         verdict.retry_after = view.wait(wall).or_else(words);
+    }
+    if verdict.class == Class::ModelError {
+        verdict.unfit = unfit(view);
     }
     verdict
 }

@@ -108,7 +108,7 @@ fn span(text: &str) -> Option<Duration> {
 }
 
 /// The beginning of the first line, in lower case.
-fn head(message: &str) -> String {
+pub(super) fn head(message: &str) -> String {
     let line = message.trim_start().lines().next().unwrap_or_default();
     line.chars()
         .take(HEAD)
@@ -166,6 +166,9 @@ const MODEL_PARTS: &[&str] = &[
     // Several.
     "not supported with this model",
     "not supported by this model",
+    "image_url is only supported by certain models",
+    "exceeds the context window of this model",
+    "is not a valid model id",
 ];
 
 /// Ollama: "… does not support tools".
@@ -175,6 +178,10 @@ const MODEL_ENDS: &[&str] = &[
     "does not support chat",
     "does not support embeddings",
     "does not support vision",
+    "does not support images",
+    "does not support image input",
+    "does not support image inputs",
+    "image input is not supported",
 ];
 
 #[cfg(test)]

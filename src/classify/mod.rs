@@ -96,6 +96,7 @@ mod retry_after;
 mod rules;
 mod seen;
 mod transport;
+mod unfit;
 mod usage;
 
 pub use self::{
@@ -107,6 +108,7 @@ pub use self::{
     rules::DefaultClassifier,
     seen::{BodySeen, Seen, StreamSummary},
     transport::{Processed, Transport},
+    unfit::Unfit,
     usage::Usage,
 };
 

@@ -273,7 +273,7 @@ fn buffered(written: Option<&Spanned<u64>>, max_body: u64) -> Result<usize, Faul
     Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
-fn at_least_one(written: &Spanned<u64>) -> Result<&u64, Fault> {
+pub(super) fn at_least_one(written: &Spanned<u64>) -> Result<&u64, Fault> {
     match written.get_ref() {
         0 => Err(Fault::at(written, "expected a number from 1")),
         number => Ok(number),

@@ -40,6 +40,8 @@
 //! cost_weight = 5.0                # expected score that a dollar is worth; 0 unless given
 //! objective_ms = 20000             # answers are worth something until then; none unless given
 //! preference = 0.05                # expected score given up to stay a rank higher
+//! hold_back = true                 # streams until their first content, so that they can fail over
+//! compressed_answers = false       # as the caller takes them; they cannot be looked into
 //! derive_sessions = false          # find the session of requests that name none
 //! ask_usage = false                # ask streams what they used, without the caller noticing
 //! success_when = ["valid_json", "not_blank"]   # checks of good answers; none unless given
@@ -59,6 +61,17 @@
 //! name = "mini"                    # the model, unless given
 //! quota_group = "small models"     # for targets that share a limit of the provider
 //! price = { input = 0.15, output = 0.6 }
+//! context_window = 128000          # longer prompts go elsewhere; unless given, learned by refusals
+//! max_output_tokens = 16384        # requests that ask for more go to others, if there are any
+//! vision = true                    # false: requests with images go elsewhere
+//! tools = true                     # false: requests with tools go elsewhere
+//! json_mode = true                 # false: requests for JSON go elsewhere
+//! compatibility_group = "openai"   # targets that read each other's state; those of one upstream
+//!                                  # unless given
+//! [pool.target.parameters]         # changes at the top of a JSON body; none unless given
+//! rename = { max_tokens = "max_completion_tokens" }
+//! drop = ["logit_bias"]
+//! set = { reasoning_effort = "low" }
 //! "#;
 //! use tower_outcome::config::Config;
 //!
@@ -80,7 +93,8 @@
 //! [`Target::weight`](crate::Target::weight). `valid_json` checks answers to requests in JSON mode, as
 //! [`ValidJson::new`](crate::checks::ValidJson::new). The checks of a file are about form; those that
 //! grade quality, and [`Pool::cascade_below`](crate::Pool::cascade_below), are for code. What they all
-//! do is told in [`learning`](crate::guide::learning).
+//! do is told in [`learning`](crate::guide::learning), and what a target takes in
+//! [`fit`](crate::guide::fit).
 
 mod assemble;
 mod error;

@@ -68,6 +68,9 @@ pub(super) struct Pool {
     pub(super) objective_ms: Option<Spanned<u64>>,
     pub(super) preference: Option<Spanned<f64>>,
     #[serde(default)]
+    pub(super) compressed_answers: bool,
+    pub(super) hold_back: Option<bool>,
+    #[serde(default)]
     pub(super) derive_sessions: bool,
     #[serde(default)]
     pub(super) ask_usage: bool,
@@ -134,6 +137,24 @@ pub(super) struct Target {
     pub(super) objective_ms: Option<Spanned<u64>>,
     pub(super) preference: Option<Spanned<f64>>,
     pub(super) weight: Option<Spanned<f64>>,
+    pub(super) context_window: Option<Spanned<u64>>,
+    pub(super) max_output_tokens: Option<Spanned<u64>>,
+    pub(super) vision: Option<bool>,
+    pub(super) tools: Option<bool>,
+    pub(super) json_mode: Option<bool>,
+    pub(super) compatibility_group: Option<String>,
+    pub(super) parameters: Option<Parameters>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    #[serde(default)]
+    pub(super) rename: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) drop: Vec<String>,
+    #[serde(default)]
+    pub(super) set: BTreeMap<String, Spanned<toml::Value>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 
 use super::{
-    assemble::{Fault, millis},
+    assemble::{Fault, at_least_one, millis},
     schema,
 };
 use crate::{
@@ -46,6 +46,8 @@ pub(super) fn set_pool(mut built: Pool, pool: &schema::Pool) -> Result<Pool, Fau
     }
     Ok(built
         .derive_sessions(pool.derive_sessions)
+        .hold_back(pool.hold_back.unwrap_or(true))
+        .compressed_answers(pool.compressed_answers)
         .ask_usage(pool.ask_usage)
         .cascade(cascade.is_some()))
 }
@@ -66,6 +68,48 @@ pub(super) fn set_target(mut built: Target, target: &schema::Target) -> Result<T
     if let Some(weight) = &target.weight {
         built = built.weight(at_least_0(weight)?);
     }
+    set_fit(built, target)
+}
+
+/// What it takes, and what is changed so that it does.
+fn set_fit(mut built: Target, target: &schema::Target) -> Result<Target, Fault> {
+    if let Some(window) = &target.context_window {
+        built = built.context_window(*at_least_one(window)?);
+    }
+    if let Some(tokens) = &target.max_output_tokens {
+        built = built.max_output_tokens(*at_least_one(tokens)?);
+    }
+    if let Some(vision) = target.vision {
+        built = built.vision(vision);
+    }
+    if let Some(tools) = target.tools {
+        built = built.tools(tools);
+    }
+    if let Some(json_mode) = target.json_mode {
+        built = built.json_mode(json_mode);
+    }
+    if let Some(group) = &target.compatibility_group {
+        built = built.compatibility_group(group);
+    }
+    let Some(parameters) = &target.parameters else {
+        return Ok(built);
+    };
+    for (from, to) in &parameters.rename {
+        built = built.rename_parameter(from, to);
+    }
+    for name in &parameters.drop {
+        built = built.drop_parameter(name);
+    }
+    for (name, written) in &parameters.set {
+        let fault = || {
+            Fault::at(
+                written,
+                "expected a value that JSON has, too: no date, no inf",
+            )
+        };
+        let value = json(written.get_ref()).ok_or_else(fault)?;
+        built = built.set_parameter(name, value);
+    }
     Ok(built)
 }
 
@@ -78,6 +122,24 @@ fn assemble_price(written: &schema::Price) -> Result<Price, Fault> {
         price = price.written(at_least_0(written)?);
     }
     Ok(price)
+}
+
+/// The same value in JSON, where it has one.
+fn json(value: &toml::Value) -> Option<serde_json::Value> {
+    use serde_json::Value;
+    Some(match value {
+        toml::Value::String(text) => Value::from(text.as_str()),
+        toml::Value::Integer(number) => Value::from(*number),
+        toml::Value::Float(number) => Value::Number(serde_json::Number::from_f64(*number)?),
+        toml::Value::Boolean(is) => Value::from(*is),
+        toml::Value::Datetime(_) => return None,
+        toml::Value::Array(items) => Value::Array(items.iter().map(json).collect::<Option<_>>()?),
+        toml::Value::Table(members) => {
+            let members = members.iter();
+            let members = members.map(|(name, value)| Some((name.clone(), json(value)?)));
+            Value::Object(members.collect::<Option<_>>()?)
+        }
+    })
 }
 
 /// Tells of settings that do nothing for want of another.

@@ -286,6 +286,51 @@ fn errors_say_where_and_what_was_expected() {
             "weight = -0.5",
             "outcome.toml:18:53: expected a number from 0",
         ),
+        (
+            "name = \"own\"",
+            "context_window = 0",
+            "outcome.toml:18:61: expected a number from 1",
+        ),
+        (
+            "name = \"own\"",
+            "max_output_tokens = 1.5",
+            "outcome.toml:18:64: invalid type: floating point",
+        ),
+        (
+            "name = \"own\"",
+            "vision = \"yes\"",
+            "outcome.toml:18:53: invalid type: string \"yes\", expected a boolean",
+        ),
+        (
+            "name = \"own\"",
+            "compatibility_group = \"\"",
+            "compatibility group: the name is empty",
+        ),
+        (
+            "name = \"own\"",
+            "parameters = { droop = [\"seed\"] }",
+            "unknown field `droop`, expected one of `rename`, `drop`, `set`",
+        ),
+        (
+            "name = \"own\"",
+            "parameters = { drop = [\"model\"] }",
+            "the parameter \"model\" must stay as it is",
+        ),
+        (
+            "name = \"own\"",
+            "parameters = { drop = [\"a\"], rename = { a = \"b\" } }",
+            "two rules name the parameter \"a\"",
+        ),
+        (
+            "name = \"own\"",
+            "parameters = { set = { a = 2024-01-01 } }",
+            "outcome.toml:18:71: expected a value that JSON has",
+        ),
+        (
+            "name = \"own\"",
+            "parameters = { set = { a = [inf] } }",
+            "outcome.toml:18:71: expected a value that JSON has",
+        ),
     ] {
         let error = error(from, to);
         assert!(error.contains(expected), "{error}\n  wanted: {expected}");
@@ -446,6 +491,56 @@ fn settings_reach_the_router() {
         (score - (value - 0.5 * terms.cost)).abs() < 1e-9,
         "the handicap is its own: {own:?}"
     );
+}
+
+#[test]
+fn what_a_target_takes_is_set_in_the_file() {
+    let source = GOOD.replace("mode = \"observe\"", "").replace(
+        "name = \"own\"",
+        "name = \"own\", context_window = 4096, max_output_tokens = 512, vision = false, \
+         tools = false, json_mode = false, compatibility_group = \"gpt\", \
+         parameters = { rename = { max_tokens = \"n_predict\" }, drop = [\"seed\"], \
+         set = { temperature = 0.5, stop = [\"\\n\"], cache = { on = true } } }",
+    );
+    let config = parse(&source).unwrap();
+    let router = config.router();
+    let against = |request: crate::PickRequest<'_>| {
+        let decision = router.decide(&request, router.now()).unwrap();
+        let own = decision.candidates.last().unwrap();
+        own.obstacle.as_ref().map(ToString::to_string)
+    };
+    let request = || crate::PickRequest::new("chat");
+    for (request, expected) in [
+        (request(), None),
+        (
+            request().prompt_tokens(20_000),
+            Some("its context window of 4096 tokens is too small for about 20000"),
+        ),
+        (
+            request().max_output_tokens(513),
+            Some("its answers have at most 512 tokens, and 513 are asked for"),
+        ),
+        (request().images(true), Some("does not take images")),
+        (request().tools(true), Some("does not take tools")),
+        (request().json_mode(true), Some("has no JSON mode")),
+        (
+            request().bound(true),
+            Some("the conversation holds state of another provider"),
+        ),
+    ] {
+        assert_eq!(against(request).as_deref(), expected);
+    }
+    let ids = [0, 1].map(crate::router::TargetId);
+    assert!(router.parameters(ids[0]).is_none());
+    let parameters = router.parameters(ids[1]).unwrap();
+    let body = [bytes::Bytes::from(r#"{"seed":1,"max_tokens":2}"#)];
+    let edited = crate::dialect::json::edit(&body, &parameters.edits(&body).unwrap());
+    let edited: serde_json::Value =
+        serde_json::from_slice(&Vec::from(edited.chunks).concat()).unwrap();
+    let expected = serde_json::json!({
+        "n_predict": 2, "temperature": 0.5, "stop": ["\n"], "cache": {"on": true},
+    });
+    assert_eq!(edited, expected);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 
 use super::{
-    Anthropic, Dialect, Endpoint, EndpointKind, Located, Place, Refusal, Site, Unroutable,
-    is_below, locate, path, refusal, site, stream,
+    Anthropic, Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, is_below, locate,
+    path, refusal, stream,
 };
 use crate::classify::{Finish, Json, Object, Parts, StreamSummary, Usage, says};
 
@@ -42,11 +42,8 @@ impl Dialect for Bedrock {
         content_type: Option<&str>,
         body: &[Bytes],
     ) -> Result<Located, Unroutable> {
-        let path = target.split('?').next().unwrap_or_default();
-        let (endpoint, range) = path::named(path, MODEL, OPERATIONS).ok_or(Unroutable::NoModel)?;
-        let mut located = locate::read(content_type, body)?;
-        located.model = site::of_path(path, &range).ok_or(Unroutable::NoModel)?;
-        located.sites = vec![Site::new(Place::Path, range)];
+        let (endpoint, mut located) =
+            locate::in_path(target, MODEL, OPERATIONS, content_type, body)?;
         located.stream = STREAMED.contains(&endpoint.operation);
         Ok(located)
     }

@@ -5,35 +5,23 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 
-use super::json::{self, Value};
+use super::{
+    json::{self, Value},
+    words::mentions,
+};
 
 /// Returns whether a message of the request holds an image.
 pub(crate) fn has_images(body: &[Bytes]) -> bool {
-    mentions_images(body)
+    static IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("image"));
+    mentions(body, &IMAGE)
         && json::members(body)
             .map_while(Result::ok)
-            .filter(|(key, _)| matches!(&**key, "messages" | "input"))
+            .filter(|(key, _)| matches!(&**key, "messages" | "input" | "contents"))
             .any(|(_, messages)| items(&messages).any(|message| holds_image(&message, MAX_NESTING)))
 }
 
-/// Whether the bytes of the word are there at all: most requests are done with it. Between two
-/// chunks the answer is yes where it may be.
-fn mentions_images(body: &[Bytes]) -> bool {
-    static IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("image"));
-    let inside = body.iter().any(|chunk| IMAGE.find(chunk).is_some());
-    inside
-        || body.windows(2).any(|pair| {
-            let [before, after] = pair else { return false };
-            (1..IMAGE.needle().len()).any(|at| {
-                let (start, end) = IMAGE.needle().split_at(at);
-                // A chunk shorter than its part of the word may be all of it.
-                (before.ends_with(start) || start.ends_with(before))
-                    && (after.starts_with(end) || end.starts_with(after))
-            })
-        })
-}
-
-/// A part is an image by its type; a tool's result has parts of its own.
+/// A part is an image by its type, at Gemini by that of its data, at Ollama and Bedrock by its name;
+/// a tool's result has parts of its own.
 fn holds_image(part: &Value<'_>, nesting: u32) -> bool {
     let mut content = None;
     for (key, value) in part.members().map_while(Result::ok) {
@@ -45,13 +33,27 @@ fn holds_image(part: &Value<'_>, nesting: u32) -> bool {
                     return true;
                 }
             }
-            "content" | "output" => content = Some(value),
+            "inlineData" | "inline_data" | "fileData" | "file_data" if is_image_data(&value) => {
+                return true;
+            }
+            "images" if items(&value).next().is_some() => return true,
+            "image" if value.last("source").is_ok_and(|source| source.is_some()) => return true,
+            "content" | "output" | "parts" => content = Some(value),
             _ => {}
         }
     }
     nesting > 0
         && content
             .is_some_and(|content| items(&content).any(|part| holds_image(&part, nesting - 1)))
+}
+
+fn is_image_data(data: &Value<'_>) -> bool {
+    data.members().map_while(Result::ok).any(|(key, value)| {
+        matches!(&*key, "mimeType" | "mime_type")
+            && value
+                .as_str()
+                .is_some_and(|kind| kind.starts_with("image/"))
+    })
 }
 
 /// A message, its parts, and those of a tool's result.
@@ -200,6 +202,19 @@ mod tests {
             ),
             (
                 r#"{"messages":[{"content":[{"type":"tool_result","content":[{"type":"image"}]}]}]}"#,
+                true,
+            ),
+            (
+                r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"x"}}]}]}"#,
+                true,
+            ),
+            (
+                r#"{"contents":[{"parts":[{"inline_data":{"mime_type":"audio/image"}},{"text":"x"}]}]}"#,
+                false,
+            ),
+            (r#"{"messages":[{"content":"x","images":["aGk="]}]}"#, true),
+            (
+                r#"{"messages":[{"content":[{"image":{"format":"png","source":{"bytes":"x"}}}]}]}"#,
                 true,
             ),
             (

@@ -6,9 +6,11 @@
 mod anthropic;
 mod azure;
 mod bedrock;
+mod bound;
 mod cohere;
 mod content;
 mod deepseek;
+mod fields;
 mod form;
 mod gemini;
 mod groq;
@@ -20,11 +22,13 @@ mod ollama;
 mod openai;
 mod openrouter;
 mod path;
+mod prompt;
 mod refusal;
 mod site;
 pub mod stream;
 mod vertex;
 mod vllm;
+mod words;
 
 use std::{fmt, time::Duration};
 
@@ -39,6 +43,7 @@ pub use self::{
     bedrock::Bedrock,
     cohere::Cohere,
     deepseek::DeepSeek,
+    fields::Fields,
     gemini::Gemini,
     groq::Groq,
     llama_cpp::LlamaCpp,
@@ -52,6 +57,8 @@ pub use self::{
 };
 pub(crate) use self::{
     content::{has_images, session_key, stable_hash},
+    fields::field_hash,
+    prompt::Prompt,
     site::{decode_bytes, encode},
 };
 
@@ -253,6 +260,11 @@ pub struct Located {
     /// Whether its last message brings the results of tools, and there are tools to be called
     /// again: the caller is in a loop of calls that build on each other.
     pub tool_loop: bool,
+    /// The names of the members at the top of a JSON body.
+    pub fields: Fields,
+    /// Whether it carries state that only the provider of its conversation can read: signed or
+    /// encrypted reasoning, or the id of an answer that is stored there.
+    pub bound: bool,
 }
 
 /// Why a request to an inference endpoint cannot be routed. It is passed on as it is.

@@ -121,10 +121,11 @@ fn with_request<T>(
 ) -> T {
     let tried = call.tried();
     let classified = call.task();
+    let needs = call.needs();
     let dialect = dialect::detect(path).map(|(dialect, _)| dialect.name());
     let mut request = PickRequest::new(model)
         .tried(&tried)
-        .lengths(call.tokens())
+        .needs(&needs)
         .strict(extensions.get::<Strict>().is_some());
     let task = extensions.get::<Task>().map(Task::as_str);
     if let Some(task) = task.or(classified.as_deref()) {

@@ -103,7 +103,8 @@ impl Call {
                 return Err(self.refuse(StatusCode::BAD_REQUEST, message));
             }
             Err(_) => {
-                let message = "The content-type must be application/json.";
+                let message = "The content-type must be application/json, or that of a form where the \
+                               endpoint takes one.";
                 return Err(self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
             }
         }

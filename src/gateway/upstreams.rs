@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, header, request::Parts};
+use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::{
@@ -119,17 +119,6 @@ impl Service<Request<Outbound>> for Upstreams {
     fn call(&mut self, request: Request<Outbound>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let Route { client, timeouts } = self.inner.route(&parts).clone();
-        if parts
-            .extensions
-            .get::<Call>()
-            .is_some_and(|call| call.attempts() > 0)
-        {
-            // A compressed answer cannot be looked into.
-            parts.headers.insert(
-                header::ACCEPT_ENCODING,
-                HeaderValue::from_static("identity"),
-            );
-        }
         // Everything came in without a host; what routing addressed has one now.
         if parts.uri.authority().is_none() {
             match &self.inner.fallback {

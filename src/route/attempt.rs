@@ -116,9 +116,8 @@ impl Attempt {
         checking: Option<Box<Checking>>,
     ) -> Box<Self> {
         let call = call.map(|(call, mark)| {
-            let (target, tokens) = (ticket.target_id(), ticket.tokens());
             call.note_decision(ticket.told().cloned());
-            let index = call.begin(target, tokens, task, ticket.routed().clone());
+            let index = call.begin(ticket.target_id(), task, ticket.routed().clone());
             if let Some(mark) = mark {
                 mark.set(index);
             }

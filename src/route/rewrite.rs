@@ -52,31 +52,32 @@ const QUERY_CREDENTIALS: [&str; 11] = [
     "x-amz-signature",
 ];
 
-/// Names another model in a request. Where one of the places cannot hold it, none is touched.
+/// Names another model in a request, and makes other changes of its body on the way. Where one of
+/// the places cannot hold the name, none is touched.
 pub(super) fn rename(
     mut chunks: VecDeque<Bytes>,
     uri: &mut Uri,
     located: &Located,
     model: &str,
+    mut edits: Vec<Edit>,
 ) -> VecDeque<Bytes> {
     // Of several, servers differ in which one they read.
-    if located.model == model && located.sites.len() == 1 {
-        return chunks;
-    }
-    let written = located.sites.iter().map(|site| {
+    let is_named = located.model == model && located.sites.len() == 1;
+    let sites = if is_named { &[] } else { &*located.sites };
+    let written = sites.iter().map(|site| {
         let edit = Edit::new(site.range.clone(), site.place.write(model)?);
         Some((site.place, edit))
     });
-    let Some(written) = written.collect::<Option<Vec<_>>>() else {
-        return chunks;
-    };
+    let written: Vec<_> = written.collect::<Option<_>>().unwrap_or_default();
     let (path, body): (Vec<_>, Vec<_>) = written.into_iter().partition(|(it, _)| it.is_path());
     for (_, edit) in path {
         if let Some(renamed) = rename_path(uri, &edit) {
             *uri = renamed;
         }
     }
-    let edits: Vec<_> = body.into_iter().map(|(_, edit)| edit).collect();
+    edits.extend(body.into_iter().map(|(_, edit)| edit));
+    // An addition stands at the end of what comes before it.
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     if edits.is_empty() {
         return chunks;
     }
@@ -93,6 +94,15 @@ pub(super) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
         if content_length(headers) != Some(len) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
         }
+    }
+}
+
+/// Asks for an answer that is not compressed, where the caller takes one that is: nobody could look
+/// into it.
+pub(super) fn ask_plain(headers: &mut HeaderMap) {
+    if headers.contains_key(header::ACCEPT_ENCODING) {
+        let plain = HeaderValue::from_static("identity");
+        headers.insert(header::ACCEPT_ENCODING, plain);
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     credential::CredentialState,
     entries::{Around, Name, PoolEntry, TargetEntry, mode_to_u8},
     error::BuildError,
+    fit::Fit,
     group::{Group, Member},
     learned::Learned,
     ledger::Ledger,
@@ -278,6 +279,7 @@ struct Assembly {
     group_keys: HashMap<String, usize>,
     credentials: Vec<Credential>,
     upstreams: Vec<Option<String>>,
+    compatibility: Vec<String>,
 }
 
 impl Assembly {
@@ -318,6 +320,8 @@ impl Assembly {
             }
             self.add_target(index, rank, target, now);
         }
+        let added = self.targets.get(first..).unwrap_or_default();
+        let blind = added.iter().any(|target| target.fit.lacks_images());
         self.pools.push(PoolEntry {
             name: pool.name.into(),
             aliases: pool.aliases,
@@ -327,6 +331,7 @@ impl Assembly {
             nobody_free: pool.nobody_free,
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,
+            compressed: pool.compressed,
             cost_weight: pool.cost_weight,
             objective: pool.objective,
             preference: pool.preference,
@@ -335,6 +340,7 @@ impl Assembly {
             ask_usage: pool.ask_usage,
             cascade: pool.cascade.then_some(pool.cascade_below),
             checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
+            images_matter: AtomicBool::new(blind),
         });
         Ok(())
     }
@@ -368,6 +374,7 @@ impl Assembly {
             self.upstreams.push(provider);
             self.upstreams.len() - 1
         });
+        let compatibility = self.compatibility(target);
         let mut slot = 0;
         if let Some(group) = self.groups.get_mut(group) {
             slot = group.members.len();
@@ -389,8 +396,23 @@ impl Assembly {
             weight: target.weight,
             drained: AtomicBool::new(false),
             asking: Asking::default(),
+            fit: Fit::new(target, compatibility),
             posted: Posted::new(),
         });
+    }
+
+    /// Returns the number of the target's compatibility group.
+    fn compatibility(&mut self, target: &Target) -> u32 {
+        let key = match &target.compatibility_group {
+            Some(group) => format!("named {group}"),
+            None => format!("auto {:?}", target.upstream.as_ref().map(Upstream::key)),
+        };
+        let known = self.compatibility.iter().position(|known| *known == key);
+        let index = known.unwrap_or_else(|| {
+            self.compatibility.push(key);
+            self.compatibility.len() - 1
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
     }
 
     /// Lets every upstream know the headers in which any target's credential may come.
@@ -469,6 +491,16 @@ fn check_settings(what: &str, pool: &Pool) -> Result<(), BuildError> {
         if !at_least_0(target.weight) {
             return refuse(format!("{what}: the weight"), "a number of at least 0");
         }
+        if target.context_window == Some(0) {
+            return refuse(format!("{what}: the context window"), "at least 1 token");
+        }
+        if target.max_output_tokens == Some(0) {
+            return refuse(format!("{what}: the output tokens"), "at least 1");
+        }
+        if let Some(group) = &target.compatibility_group {
+            check_name(&format!("{what}: compatibility group"), group)?;
+        }
+        target.parameters.check(&what)?;
     }
     Ok(())
 }

@@ -37,6 +37,36 @@ pub enum Obstacle {
     Strict,
     /// It does not speak the request's dialect.
     Dialect,
+    /// It speaks the dialect, but has no such endpoint: `/embeddings`.
+    Operation(&'static str),
+    /// Its context window is too small, in tokens.
+    ContextWindow {
+        /// The window.
+        window: u64,
+        /// About how long the prompt is.
+        tokens: u64,
+    },
+    /// Its answers may not have as many tokens as are asked for.
+    MaxOutput {
+        /// How many they may have.
+        limit: u64,
+        /// How many are asked for.
+        asked: u64,
+    },
+    /// It does not take images.
+    Images,
+    /// It does not take tools.
+    Tools,
+    /// It has no JSON mode.
+    JsonMode,
+    /// The conversation holds state that only another provider can read.
+    Bound,
+    /// It refused a prompt that was no longer, and is spared such for this time.
+    TooLong(Duration),
+    /// It refused a parameter that the request has, within the last hour.
+    Parameter(Arc<str>),
+    /// It did not know the model, and is left alone for this time.
+    UnknownModel(Duration),
     /// It was taken out by hand.
     Drained,
     /// The provider said not before this time has passed.
@@ -62,6 +92,28 @@ impl fmt::Display for Obstacle {
             Self::Strict => f.write_str("not the requested model"),
             Self::Drained => f.write_str("taken out by hand"),
             Self::Dialect => f.write_str("does not speak the request's dialect"),
+            Self::Operation(operation) => write!(f, "its upstream has no {operation}"),
+            Self::ContextWindow { window, tokens } => write!(
+                f,
+                "its context window of {window} tokens is too small for about {tokens}"
+            ),
+            Self::MaxOutput { limit, asked } => write!(
+                f,
+                "its answers have at most {limit} tokens, and {asked} are asked for"
+            ),
+            Self::Images => f.write_str("does not take images"),
+            Self::Tools => f.write_str("does not take tools"),
+            Self::JsonMode => f.write_str("has no JSON mode"),
+            Self::Bound => f.write_str("the conversation holds state of another provider"),
+            Self::TooLong(time) => write!(
+                f,
+                "refused a prompt that was no longer, spared such for {}",
+                Wait(*time)
+            ),
+            Self::Parameter(name) => write!(f, "refused the parameter {name:?} before"),
+            Self::UnknownModel(time) => {
+                write!(f, "does not know the model, out for {}", Wait(*time))
+            }
             Self::RateLimited(time) => write!(f, "rate limited for {}", Wait(*time)),
             Self::NoRoom(time) => write!(f, "no room expected for {}", Wait(*time)),
             Self::Returning => f.write_str("returning from a rate limit"),

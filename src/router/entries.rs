@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Mode, NobodyFree, Score, Upstream, asking::Asking, beliefs::Beliefs, posted::Posted,
+    Mode, NobodyFree, Score, Upstream, asking::Asking, beliefs::Beliefs, fit::Fit, posted::Posted,
     price::Tariff,
 };
 use crate::{checks::Checks, policy::RoutingPolicy};
@@ -23,6 +23,7 @@ pub(super) struct PoolEntry {
     pub(super) nobody_free: NobodyFree,
     pub(super) upgrade: bool,
     pub(super) hold_back: bool,
+    pub(super) compressed: bool,
     pub(super) derive_sessions: bool,
     pub(super) ask_usage: bool,
     pub(super) cost_weight: f64,
@@ -31,6 +32,8 @@ pub(super) struct PoolEntry {
     pub(super) beliefs: Beliefs,
     pub(super) checks: Option<Checks>,
     pub(super) cascade: Option<Score>,
+    /// Whether somebody cares if a request holds images: it takes a look at its messages.
+    pub(super) images_matter: AtomicBool,
 }
 
 impl PoolEntry {
@@ -69,6 +72,7 @@ pub(super) struct TargetEntry {
     pub(super) weight: f64,
     pub(super) drained: AtomicBool,
     pub(super) asking: Asking,
+    pub(super) fit: Fit,
     pub(super) posted: Posted,
 }
 

@@ -1,4 +1,6 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::decision::Obstacle;
 
 /// A router, pool, target, upstream or credential that cannot be built.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ impl std::error::Error for BuildError {}
 pub struct Unavailable {
     pub(crate) kind: UnavailableKind,
     pub(crate) retry_in: Option<Duration>,
+    /// By target, where none of them may serve.
+    pub(crate) obstacles: Box<[(Arc<str>, Obstacle)]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,7 @@ impl From<UnavailableKind> for Unavailable {
         Self {
             kind,
             retry_in: None,
+            obstacles: Box::default(),
         }
     }
 }
@@ -59,7 +64,14 @@ impl Unavailable {
         self.kind == UnavailableKind::UnknownModel
     }
 
-    /// Returns whether the hints or the wire format rule out every target of the pool.
+    /// Returns what stands against each of the targets, by name, where none of them may serve.
+    pub fn obstacles(&self) -> impl Iterator<Item = (&str, &Obstacle)> {
+        let obstacles = self.obstacles.iter();
+        obstacles.map(|(target, obstacle)| (&**target, obstacle))
+    }
+
+    /// Returns whether every target of the pool is ruled out: by the hints, the wire format, or
+    /// because the request does not fit it.
     #[must_use]
     pub fn is_no_candidate(&self) -> bool {
         self.kind == UnavailableKind::NoCandidate
@@ -72,12 +84,24 @@ impl Unavailable {
     }
 }
 
+/// Of so many targets it is told why they may not serve.
+const TOLD: usize = 8;
+
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             UnavailableKind::UnknownModel => f.write_str("no pool serves the requested model"),
             UnavailableKind::NoCandidate => {
-                f.write_str("no target of the pool may serve this request")
+                f.write_str("no target of the pool may serve this request")?;
+                let more = self.obstacles.len().saturating_sub(TOLD);
+                for (index, (target, obstacle)) in self.obstacles().take(TOLD).enumerate() {
+                    let start = if index == 0 { ": " } else { "; " };
+                    write!(f, "{start}{target}: {obstacle}")?;
+                }
+                match more {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more"),
+                }
             }
             UnavailableKind::NobodyFree => match self.retry_in {
                 Some(wait) => {

@@ -70,7 +70,7 @@ impl Inner {
             };
             let (terms, score, obstacle) = match seen {
                 Some((terms, score, obstacle)) => (Some(terms), Some(score), obstacle),
-                None => (None, None, None),
+                None => (None, None, evaluation.and_then(|it| it.spared(target))),
             };
             Some(Weighed {
                 target: target.name.clone(),

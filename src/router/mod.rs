@@ -25,11 +25,13 @@ mod entries;
 mod error;
 mod evaluation;
 mod explain;
+mod fit;
 mod group;
 mod learned;
 mod ledger;
 mod lock;
 mod numbers;
+mod parameters;
 mod pick;
 mod pool;
 mod posted;
@@ -79,7 +81,9 @@ pub use self::{
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
 };
-pub(crate) use self::{counters::Counters, evaluation::Next};
+pub(crate) use self::{
+    counters::Counters, evaluation::Next, parameters::Parameters, request::Needs,
+};
 use self::{
     credential::CredentialState,
     entries::{Around, Name, PoolEntry, TargetEntry, mode_to_u8},
@@ -255,19 +259,28 @@ impl OutcomeRouter {
             mode: pool.mode(),
             nobody_free: pool.nobody_free,
             hold_back: pool.hold_back,
+            compressed: pool.compressed,
             derive_sessions: pool.derive_sessions,
             ask_usage: pool.ask_usage,
             checks: pool.checks.clone(),
             cascade: pool.cascade,
+            images_matter: pool.images_matter.load(Ordering::Relaxed),
         })
     }
 
-    /// Returns the upstream, if it is another than the caller's own, and the model that serve a
-    /// model in a pool that is off.
-    pub(crate) fn off_upstream(&self, model: &str) -> Option<(Arc<Upstream>, Arc<str>)> {
+    /// Returns what is changed in the parameters of a request that goes to a target.
+    pub(crate) fn parameters(&self, target: TargetId) -> Option<Arc<Parameters>> {
+        let target = self.inner.targets.get(target.0 as usize)?;
+        target.fit.parameters.clone()
+    }
+
+    /// Returns the upstream, if it is another than the caller's own, and the target and model that
+    /// serve a model in a pool that is off.
+    pub(crate) fn off_upstream(&self, model: &str) -> Option<(Arc<Upstream>, TargetId, Arc<str>)> {
         let name = self.inner.name(model).ok()?;
-        let target = self.inner.requested(name)?;
-        Some((target.upstream.clone()?, target.model.clone()))
+        let id = self.inner.requested_id(name)?;
+        let target = self.inner.targets.get(id.0 as usize)?;
+        Some((target.upstream.clone()?, id, target.model.clone()))
     }
 
     /// Returns whether a target sends a credential of its own.
@@ -322,11 +335,15 @@ pub(crate) struct PoolRules {
     pub(crate) mode: Mode,
     pub(crate) nobody_free: NobodyFree,
     pub(crate) hold_back: bool,
+    /// Whether answers may come compressed.
+    pub(crate) compressed: bool,
     pub(crate) derive_sessions: bool,
     pub(crate) ask_usage: bool,
     pub(crate) checks: Option<Checks>,
     /// Below which quality an answer is asked for again, where that is wanted.
     pub(crate) cascade: Option<Score>,
+    /// Whether it matters if a request holds images.
+    pub(crate) images_matter: bool,
 }
 
 impl Inner {
@@ -382,10 +399,5 @@ impl Inner {
         u32::try_from(pool.targets.start + name.rank)
             .ok()
             .map(TargetId)
-    }
-
-    fn requested(&self, name: &Name) -> Option<&TargetEntry> {
-        self.requested_id(name)
-            .and_then(|id| self.targets.get(id.0 as usize))
     }
 }

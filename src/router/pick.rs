@@ -81,8 +81,8 @@ impl OutcomeRouter {
             }
         }
         Err(Unavailable {
-            kind: UnavailableKind::NobodyFree,
             retry_in: Some(Duration::from_millis(10)),
+            ..UnavailableKind::NobodyFree.into()
         })
     }
 
@@ -190,6 +190,7 @@ impl OutcomeRouter {
             self.inner.post_pick(target, &mut group, now);
             (plan.task, booking)
         };
+        let trial = target.fit.begin(request, self.inner.epoch, now);
         if let Some(credential) = target
             .credential
             .and_then(|at| self.inner.credentials.get(at))
@@ -205,6 +206,6 @@ impl OutcomeRouter {
             id: self.inner.ledger.open(id.0, task),
             observed: None,
         };
-        Some(Ticket::new(routed, booking))
+        Some(Ticket::new(routed, booking.with_trial(trial)))
     }
 }

@@ -14,6 +14,7 @@ pub struct Pool {
     pub(crate) nobody_free: NobodyFree,
     pub(crate) upgrade: bool,
     pub(crate) hold_back: bool,
+    pub(crate) compressed: bool,
     pub(crate) derive_sessions: bool,
     pub(crate) ask_usage: bool,
     pub(crate) cost_weight: f64,
@@ -38,6 +39,7 @@ impl Pool {
             nobody_free: NobodyFree::Wait,
             upgrade: false,
             hold_back: true,
+            compressed: false,
             derive_sessions: false,
             ask_usage: false,
             cost_weight: 0.0,
@@ -129,6 +131,15 @@ impl Pool {
     #[must_use]
     pub fn hold_back(mut self, hold_back: bool) -> Self {
         self.hold_back = hold_back;
+        self
+    }
+
+    /// Sets whether answers may come compressed where the caller takes them so. They are then judged by
+    /// their status, headers and timing alone: an error inside, a cut, usage and cost are not seen.
+    /// Default: they may not, and `accept-encoding: identity` goes out in place of the caller's.
+    #[must_use]
+    pub fn compressed_answers(mut self, compressed: bool) -> Self {
+        self.compressed = compressed;
         self
     }
 

@@ -1,5 +1,10 @@
 use std::time::Duration;
 
+use crate::{
+    dialect::{Fields, Prompt},
+    stats::{Abilities, Ability},
+};
+
 /// What the router needs to know of a request in order to pick a target.
 #[derive(Clone, Debug)]
 pub struct PickRequest<'a> {
@@ -14,7 +19,15 @@ pub struct PickRequest<'a> {
     pub(crate) risk_averse: bool,
     pub(crate) stream: bool,
     pub(crate) prompt_tokens: u64,
+    /// As few as the prompt may have.
+    pub(crate) least_tokens: u64,
     pub(crate) max_output_tokens: Option<u64>,
+    pub(super) abilities: Abilities,
+    pub(super) fields: Option<&'a Fields>,
+    pub(super) bound: bool,
+    /// The target that the conversation is with, where somebody knows it.
+    pub(super) follows: Option<TargetId>,
+    pub(super) operation: Option<&'static str>,
     pub(crate) elapsed: Duration,
     pub(crate) explain: bool,
     pub(crate) dialect: Option<&'a str>,
@@ -43,7 +56,13 @@ impl<'a> PickRequest<'a> {
             risk_averse: false,
             stream: false,
             prompt_tokens: 0,
+            least_tokens: 0,
             max_output_tokens: None,
+            abilities: Abilities::default(),
+            fields: None,
+            bound: false,
+            follows: None,
+            operation: None,
             elapsed: Duration::ZERO,
             explain: false,
             dialect: None,
@@ -118,10 +137,13 @@ impl<'a> PickRequest<'a> {
         self
     }
 
-    /// Estimates the tokens of the prompt: they count against limits and cost.
+    /// Estimates the tokens of the prompt: they count against limits and cost. It is taken to be up
+    /// to a third too high where it decides who can take the request at all.
     #[must_use]
     pub fn prompt_tokens(mut self, tokens: u64) -> Self {
         self.prompt_tokens = tokens;
+        // Multiplied last: it must not overflow.
+        self.least_tokens = tokens / 3 * 2;
         self
     }
 
@@ -133,10 +155,66 @@ impl<'a> PickRequest<'a> {
         self
     }
 
-    /// Says about how many tokens the prompt has, and how many the answer may have.
-    pub(crate) fn lengths(mut self, (prompt, max_output): (u64, Option<u64>)) -> Self {
-        self.prompt_tokens = prompt;
-        self.max_output_tokens = max_output;
+    /// Says whether it holds images.
+    #[must_use]
+    pub fn images(mut self, images: bool) -> Self {
+        self.abilities = self.abilities.with(Ability::Images, images);
+        self
+    }
+
+    /// Says whether it offers the model tools.
+    #[must_use]
+    pub fn tools(mut self, tools: bool) -> Self {
+        self.abilities = self.abilities.with(Ability::Tools, tools);
+        self
+    }
+
+    /// Says whether it asks for an answer in JSON.
+    #[must_use]
+    pub fn json_mode(mut self, json_mode: bool) -> Self {
+        self.abilities = self.abilities.with(Ability::JsonMode, json_mode);
+        self
+    }
+
+    /// Names its parameters.
+    #[must_use]
+    pub fn fields(mut self, fields: &'a Fields) -> Self {
+        self.fields = Some(fields);
+        self
+    }
+
+    /// Says whether it carries state that only the provider of its conversation can read. It then
+    /// stays within the [group](super::Target::compatibility_group) of the target that its session
+    /// was with, or else the one that it names, or else the first of the pool.
+    #[must_use]
+    pub fn bound(mut self, bound: bool) -> Self {
+        self.bound = bound;
+        self
+    }
+
+    /// Names the [operation](crate::dialect::Endpoint::operation): `/embeddings`.
+    #[must_use]
+    pub fn operation(mut self, operation: &'static str) -> Self {
+        self.operation = Some(operation);
+        self
+    }
+
+    /// Says all of that at once.
+    pub(crate) fn needs(mut self, needs: &'a Needs) -> Self {
+        self.prompt_tokens = needs.prompt.tokens;
+        self.least_tokens = needs.prompt.least;
+        self.max_output_tokens = needs.max_output_tokens;
+        self.fields = Some(&needs.fields);
+        self.operation = Some(needs.operation);
+        self.images(needs.images)
+            .tools(needs.tools)
+            .json_mode(needs.json_mode)
+            .bound(needs.bound)
+    }
+
+    /// Names the target that the conversation is with.
+    pub(crate) fn follows(mut self, target: TargetId) -> Self {
+        self.follows = Some(target);
         self
     }
 
@@ -174,4 +252,17 @@ impl<'a> PickRequest<'a> {
         self.attempts = u32::try_from(tried.len()).unwrap_or(u32::MAX);
         self
     }
+}
+
+/// What a request asks of the target that is to serve it, whichever that is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Needs {
+    pub(crate) prompt: Prompt,
+    pub(crate) max_output_tokens: Option<u64>,
+    pub(crate) images: bool,
+    pub(crate) tools: bool,
+    pub(crate) json_mode: bool,
+    pub(crate) bound: bool,
+    pub(crate) fields: Fields,
+    pub(crate) operation: &'static str,
 }

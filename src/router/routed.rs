@@ -69,6 +69,10 @@ impl Routed {
         self.observed.as_deref()
     }
 
+    pub(crate) fn target_id(&self) -> TargetId {
+        self.target
+    }
+
     pub(crate) fn upstream(&self) -> Option<&Arc<Upstream>> {
         self.entry().upstream.as_ref()
     }

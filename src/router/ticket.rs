@@ -4,11 +4,12 @@ use tokio::time::Instant;
 
 use super::{
     Decision, OutcomeId, PickRequest, Routed, TargetId,
+    fit::Attempted,
     group::{Group, Member},
 };
 use crate::{
     classify::{Class, LimitWindow, Limits, Usage, Verdict},
-    stats::{Evidence, Late, Reading, TaskKey, Watch},
+    stats::{Evidence, Late, Reading, TaskKey, Trial, Watch},
 };
 
 /// An open attempt. It settles exactly once: by [`settle_at`](Self::settle_at), or when it is
@@ -32,6 +33,8 @@ pub(super) struct Booking {
     tokens: f64,
     prompt_tokens: u64,
     max_output_tokens: Option<u64>,
+    operation: Option<&'static str>,
+    trial: Trial,
     mark: (f64, f64),
     plan: Plan,
     watch: Watch,
@@ -187,11 +190,6 @@ impl Ticket {
         self.booking.started
     }
 
-    /// Returns about how many tokens the prompt has, and how many the answer may have.
-    pub(crate) fn tokens(&self) -> (u64, Option<u64>) {
-        (self.booking.prompt_tokens, self.booking.max_output_tokens)
-    }
-
     /// Takes in the head of an answer: limits count and a refusal acts at once. A failed one is
     /// what a drop settles.
     pub fn head_at(&mut self, outcome: Outcome, now: Instant) {
@@ -279,6 +277,7 @@ impl Ticket {
                 _ => {}
             }
         }
+        inner.learn_fit(target, &outcome.verdict, &self.booking.attempted(), now);
         let late_drop = class == Class::Abandoned && self.is_late(now);
         let cost = {
             let mut group = inner.group(target.group);
@@ -348,12 +347,31 @@ impl Booking {
             tokens,
             prompt_tokens: request.prompt_tokens,
             max_output_tokens: request.max_output_tokens,
+            operation: request.operation,
+            trial: Trial::default(),
             mark,
             plan,
             watch,
             capacity_probe,
             refusal: None,
         })
+    }
+
+    /// Says what the attempt finds out about its target.
+    pub(super) fn with_trial(mut self, trial: Trial) -> Self {
+        self.trial = trial;
+        self
+    }
+
+    /// Returns what may be learned from about what fits.
+    fn attempted(&self) -> Attempted {
+        Attempted {
+            started: self.started,
+            prompt: self.prompt_tokens,
+            output: self.max_output_tokens.unwrap_or(0),
+            operation: self.operation,
+            trial: self.trial,
+        }
     }
 
     fn read(&self, group: &mut Group, outcome: &Outcome, now: Instant) {

@@ -266,7 +266,7 @@ impl Original {
         extensions.insert(Call::new());
         extensions.insert(Mark::new());
         extensions.insert(Deadline(Duration::ZERO));
-        extensions.insert(Shadowing);
+        extensions.insert(Shadowing(routed.target_id()));
         extensions.remove::<Session>();
         extensions.remove::<Explain>();
         let body = RequestBody::whole(self.chunks, self.trailers);
@@ -290,8 +290,10 @@ fn is_free(
     path: &str,
 ) -> bool {
     let router = &layer.router;
+    let needs = call.needs();
     let mut request = PickRequest::new(routed.requested_model())
-        .lengths(call.tokens())
+        .needs(&needs)
+        .follows(routed.target_id())
         .candidates(candidates)
         .shadow(true);
     if let Some((dialect, _)) = dialect::detect(path) {

@@ -6,6 +6,7 @@
 
 mod aging;
 mod capacity;
+mod fit;
 mod health;
 mod keep;
 mod latency;
@@ -20,6 +21,7 @@ mod tests;
 
 pub(crate) use self::{
     capacity::{Capacity, Reading, Room},
+    fit::{Abilities, Ability, Asks, Fit, Misfit, Trial},
     health::{Condition, Evidence, Gate, Health, Steady, Watch},
     keep::{KeptHealth, KeptQuality},
     latency::{Late, LogLatency, lasts, remains},

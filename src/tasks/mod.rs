@@ -68,8 +68,8 @@ pub struct RequestFacts<'a> {
     pub dialect: &'static str,
     /// The model that the request names.
     pub model: &'a str,
-    /// About how many tokens the request has: a quarter of its bytes. Images that are written into
-    /// the body count as if they were text.
+    /// About how many tokens the request has: a quarter of its bytes, and a thousand for each image or
+    /// recording that is written into the body.
     pub prompt_tokens: u64,
     /// The caller's own cap on generated tokens.
     pub max_output_tokens: Option<u64>,

@@ -8,6 +8,7 @@ mod support;
 mod checks;
 mod explain;
 mod failing;
+mod fit;
 mod framings;
 mod hold;
 mod mode;

@@ -3,7 +3,9 @@
 use http::{Request, Version};
 use tokio_test::task;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
-use tower_outcome::{FailoverLayer, OutcomeRoutingLayer, Routed, router::Passed};
+use tower_outcome::{
+    FailoverLayer, Mode, OutcomeRouter, OutcomeRoutingLayer, Pool, Routed, router::Passed,
+};
 
 use crate::support::*;
 
@@ -211,4 +213,30 @@ async fn an_upload_that_fails_is_no_pick_and_its_error_reaches_the_inner_service
         assert_passed(&router, &[(Passed::UploadFailed, 1)]);
         assert_account(&router, &[]);
     }
+}
+
+#[tokio::test]
+async fn plain_answers_are_asked_for_where_they_are_looked_into() {
+    for (compressed, mode, asked) in [
+        (false, Mode::Route, "identity"),
+        (true, Mode::Route, "gzip, br"),
+        (false, Mode::Observe, "gzip, br"),
+        (false, Mode::Off, "gzip, br"),
+    ] {
+        let pool = Pool::new("p").model("a").model("b");
+        let pool = pool.compressed_answers(compressed).mode(mode);
+        let router = OutcomeRouter::builder().pool(pool).build().unwrap();
+        let provider = Provider::good();
+        let routed = OutcomeRoutingLayer::new(router).layer(provider.clone());
+        let mut request = chat("a");
+        let accepted = "gzip, br".parse().unwrap();
+        request.headers_mut().insert("accept-encoding", accepted);
+        routed.oneshot(request).await.unwrap();
+        let seen = provider.only();
+        assert_eq!(seen.header("accept-encoding"), Some(asked), "{mode:?}");
+    }
+    let provider = Provider::good();
+    let routed = OutcomeRoutingLayer::new(three()).layer(provider.clone());
+    routed.oneshot(chat("a")).await.unwrap();
+    assert_eq!(provider.only().header("accept-encoding"), None);
 }

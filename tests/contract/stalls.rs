@@ -1,10 +1,11 @@
 //! How long a stream was silent is told with its outcome; how long its reader was is not.
 
 use std::{
+    cell::RefCell,
     convert::Infallible,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Once,
     task::{Context, Poll},
 };
 
@@ -43,9 +44,15 @@ impl Body for Sent {
     }
 }
 
-/// Notes the stalls that are told with outcomes.
-#[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// The stalls that were told on this thread: each test has one of its own.
+    static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes the stalls that are told with outcomes. For all threads at once: what a callsite is
+/// interested in is cached for the whole process.
+#[derive(Clone, Copy)]
+struct Told;
 
 impl Subscriber for Told {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -61,7 +68,7 @@ impl Subscriber for Told {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        event.record(&mut self.clone());
+        event.record(&mut { *self });
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -72,7 +79,7 @@ impl Subscriber for Told {
 impl Visit for Told {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "largest_gap" {
-            self.0.lock().unwrap().push(format!("{value:?}"));
+            TOLD.with_borrow_mut(|told| told.push(format!("{value:?}")));
         }
     }
 }
@@ -85,8 +92,8 @@ async fn told<F, R>(
 where
     R: Future<Output = F>,
 {
-    let told = Told::default();
-    let _guard = tracing::subscriber::set_default(told.clone());
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Told).unwrap());
     let provider = service_fn(move |request: Request<RequestBody<Frames>>| async move {
         drop(request.into_body().collect().await);
         let (sender, receiver) = unbounded_channel();
@@ -104,7 +111,7 @@ where
     let answer = service.oneshot(chat("a")).await.unwrap();
     read(answer.into_body()).await;
     account(&router);
-    let told = told.0.lock().unwrap();
+    let told = TOLD.take();
     assert_eq!(told.len(), 1);
     told[0].clone()
 }

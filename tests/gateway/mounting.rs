@@ -167,11 +167,15 @@ async fn f22_the_default_upstream_is_asked_for_nothing_odd() {
     assert_eq!(error(CHAT, &response).0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert!(other.seen().is_empty(), "{:?}", other.seen());
     assert!(provider.seen().is_empty());
-    // What can be inference of another kind is not looked into, and goes there.
-    let request = Request::post(format!("http://{address}/v1/audio/transcriptions"))
-        .header("content-type", "multipart/form-data; boundary=x")
-        .body(Full::new(Bytes::from("--x--")));
-    assert_eq!(send(request.unwrap()).await.status(), StatusCode::OK);
+    // What is no inference is not looked into, and goes there; inference has to name its model.
+    let form = |path: &str| {
+        let request = Request::post(format!("http://{address}{path}"))
+            .header("content-type", "multipart/form-data; boundary=x");
+        request.body(Full::new(Bytes::from("--x--"))).unwrap()
+    };
+    assert_eq!(send(form("/v1/files")).await.status(), StatusCode::OK);
+    let response = send(form("/v1/audio/transcriptions")).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert_eq!(other.seen().len(), 1);
 }
 

@@ -1,5 +1,7 @@
 //! Frames of AWS's event stream, written as the SDKs read them.
 
+use std::sync::LazyLock;
+
 /// A frame of these headers, all strings.
 pub fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     let mut written = vec![];
@@ -35,12 +37,17 @@ pub fn exception_frame(name: &str, payload: &str) -> Vec<u8> {
     frame(&headers, payload.as_bytes())
 }
 
-/// Bit by bit, as it is defined.
+/// Bit by bit, as it is defined, each byte once.
 pub fn crc32(bytes: &[u8]) -> u32 {
-    let crc = bytes.iter().fold(!0, |crc: u32, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
+    static OF_BYTES: LazyLock<[u32; 256]> = LazyLock::new(|| {
+        std::array::from_fn(|byte| {
+            (0..8).fold(byte as u32, |crc, _| {
+                (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
+            })
         })
+    });
+    let crc = bytes.iter().fold(!0, |crc: u32, byte| {
+        OF_BYTES[(crc as u8 ^ byte) as usize] ^ (crc >> 8)
     });
     !crc
 }

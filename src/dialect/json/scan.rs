@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
@@ -35,22 +35,46 @@ impl<'a> Members<'a> {
         let elements = Elements::new(cursor, b'{', b'}');
         Self { elements }
     }
+
+    /// Reads the next member with the place of its key.
+    pub(crate) fn next_entry(&mut self) -> Option<Result<Entry<'a>, Error>> {
+        self.elements.next_with(|cursor| {
+            let key = cursor.clone();
+            cursor.skip_string()?;
+            let key = Value::new(key.until(cursor));
+            let name = key.as_str().ok_or(Error::not_json(key.range().start))?;
+            cursor.skip_space();
+            cursor.expect(b':')?;
+            cursor.skip_space();
+            Ok(Entry {
+                name,
+                key: key.range(),
+                value: value(cursor)?,
+            })
+        })
+    }
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = Result<(Cow<'a, str>, Value<'a>), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.elements.next_with(|cursor| {
-            let key = cursor.clone();
-            cursor.skip_string()?;
-            let key = Value::new(key.until(cursor));
-            let text = key.as_str().ok_or(Error::not_json(key.range().start))?;
-            cursor.skip_space();
-            cursor.expect(b':')?;
-            cursor.skip_space();
-            Ok((text, value(cursor)?))
-        })
+        let entry = self.next_entry()?;
+        Some(entry.map(|entry| (entry.name, entry.value)))
+    }
+}
+
+/// A member, with the place of its key.
+pub(crate) struct Entry<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) key: Range<usize>,
+    pub(crate) value: Value<'a>,
+}
+
+impl Entry<'_> {
+    /// Returns where it stands, from its key to its value.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.key.start..self.value.range().end
     }
 }
 

@@ -105,6 +105,23 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn every_colon_is_asked_about(data in prop::collection::vec(
+        prop::sample::select(vec![b':', b';', b'9', b'"', 0xba, 0, 0xff]),
+        0..40,
+    )) {
+        let mut found = vec![];
+        let any = any_colon(&data, |at| {
+            found.push(at);
+            false
+        });
+        let colons: Vec<_> = (0..data.len()).filter(|at| data[*at] == b':').collect();
+        prop_assert_eq!((any, &found), (false, &colons));
+        prop_assert_eq!(any_colon(&data, |at| Some(&at) == colons.last()), !colons.is_empty());
+    }
+}
+
 #[test]
 fn of_reasoning_only_more_of_it_is_skipped() {
     let reasoning = StreamSummary {

@@ -10,7 +10,7 @@ mod usage;
 use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -23,11 +23,12 @@ use super::{
     waiting::{Place, Waiting},
 };
 use crate::{
+    classify::is_json,
     dialect::{Addressed, Dialect, Endpoint, Located},
     hints::{Call, Candidates, Explain, HoldBack, Mark, Risk, Session, Strict, Task, Tenant},
     router::{
-        Decision, Mode, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
-        TargetId, Ticket, Unavailable, after,
+        Decision, Mode, Needs, NobodyFree, OutcomeRouter, Parameters, Passed, PickRequest,
+        PoolRules, Reason, TargetId, Ticket, Unavailable, Upstream, after,
     },
 };
 
@@ -45,8 +46,9 @@ pub(super) struct Prepared<S> {
     /// What kind of work it is, where the caller did not say.
     task: Option<Cow<'static, str>>,
     session_key: Option<u64>,
-    /// The copy of a call, whose answer nobody reads.
-    is_shadow: bool,
+    needs: Needs,
+    /// It is the copy of a call, whose answer nobody reads: who serves the call itself.
+    shadow_of: Option<TargetId>,
     patience: Duration,
     /// Set at the first pick.
     since: Option<Instant>,
@@ -133,7 +135,7 @@ impl<S> Prepared<S> {
                 };
             }
         }
-        if !self.is_shadow {
+        if self.shadow_of.is_none() {
             router.counters().refused();
         }
         let mut refusal = refuse(self.dialect, &unavailable);
@@ -175,9 +177,12 @@ impl<S> Prepared<S> {
             .stream(self.located.stream)
             .tool_loop(self.located.tool_loop)
             .explain(extensions.get::<Explain>().is_some())
-            .shadow(self.is_shadow)
+            .shadow(self.shadow_of.is_some())
             .dialect(self.dialect.name())
-            .lengths((prompt_tokens(self.len), self.located.max_output_tokens));
+            .needs(&self.needs);
+        if let Some(target) = self.shadow_of {
+            request = request.follows(target);
+        }
         if let Some(task) = self.task() {
             request = request.task(task);
         }
@@ -228,6 +233,9 @@ impl<S> Prepared<S> {
             "attempt begins",
         );
         let call = self.parts.extensions.get::<Call>();
+        if let Some(call) = call {
+            call.note_needs(&self.needs);
+        }
         if let Some(call) = call.filter(|_| self.located.side_effects) {
             call.note_side_effects();
         }
@@ -247,11 +255,15 @@ impl<S> Prepared<S> {
             && routed.upstream().is_none()
             && routed.model() == self.located.model;
         if !observed {
+            self.unsign(router);
             self.rewrite(
-                router,
                 routed.model(),
                 routed.upstream().map(|upstream| &**upstream),
+                router.parameters(ticket.target_id()).as_deref(),
             );
+        }
+        if !self.rules.compressed && *routed.reason() != Reason::Observed {
+            rewrite::ask_plain(&mut self.parts.headers);
         }
         let asks_usage = self.ask_usage(router, &ticket);
         let asked = Asked {
@@ -274,23 +286,37 @@ impl<S> Prepared<S> {
     }
 
     fn send_off<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter) -> Step<S, B> {
-        if let Some((upstream, model)) = router.off_upstream(&self.located.model) {
-            self.rewrite(router, &model, Some(&upstream));
+        if let Some((upstream, target, model)) = router.off_upstream(&self.located.model) {
+            let parameters = router.parameters(target);
+            self.unsign(router);
+            self.rewrite(&model, Some(&upstream), parameters.as_deref());
         }
         self.into_step(None)
     }
 
-    fn rewrite(
-        &mut self,
-        router: &OutcomeRouter,
-        model: &str,
-        upstream: Option<&crate::router::Upstream>,
-    ) {
+    /// Takes off a signature, which would not hold for what is sent.
+    fn unsign(&mut self, router: &OutcomeRouter) {
         if router.replaces_signatures() {
             signature::remove(&mut self.parts.headers);
         }
-        let chunks = std::mem::take(&mut self.chunks);
-        self.chunks = rewrite::rename(chunks, &mut self.parts.uri, &self.located, model);
+    }
+
+    fn rewrite(
+        &mut self,
+        model: &str,
+        upstream: Option<&Upstream>,
+        parameters: Option<&Parameters>,
+    ) {
+        let mut chunks = std::mem::take(&mut self.chunks);
+        let content_type = self.parts.headers.get(header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        let is_json = content_type.is_some_and(is_json);
+        let changed = parameters
+            .filter(|_| is_json)
+            .and_then(|parameters| parameters.edits(chunks.make_contiguous()))
+            .unwrap_or_default();
+        let uri = &mut self.parts.uri;
+        self.chunks = rewrite::rename(chunks, uri, &self.located, model, changed);
         if let Some(upstream) = upstream {
             let path = self.parts.uri.path();
             let path = upstream.path(&Addressed::new(
@@ -319,9 +345,4 @@ impl<S> Prepared<S> {
             attempt,
         }
     }
-}
-
-/// A rough count of the tokens of a prompt: four bytes each.
-fn prompt_tokens(len: usize) -> u64 {
-    len as u64 / 4
 }

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use http::{Request, request::Parts};
 use http_body::Body;
 
-use super::{Handle, Prepared, Sending, prompt_tokens};
+use super::{Handle, Prepared, Sending};
 use crate::{
-    dialect::{self, Dialect, Endpoint, Located, Unroutable},
+    dialect::{self, Dialect, Endpoint, Located, Prompt, Unroutable},
     hints::{Deadline, Session, Shadowing, Task},
     route::{
         collect::{Collected, Collector},
         request_body::RequestBody,
     },
-    router::{LONGEST_WAIT, Mode, OutcomeRouter, Passed},
+    router::{LONGEST_WAIT, Mode, Needs, OutcomeRouter, Passed},
     tasks::RequestFacts,
 };
 
@@ -77,22 +77,34 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                         .ok_or(Passed::UnknownModel)
                 });
                 match located {
-                    Ok((located, rules)) => {
+                    Ok((mut located, rules)) => {
                         let body = &*chunks.make_contiguous();
                         let off = rules.mode == Mode::Off;
                         // A copy is no step of its conversation.
-                        let is_shadow = parts.extensions.get::<Shadowing>().is_some();
-                        let derived = rules.derive_sessions && !off && !is_shadow;
+                        let shadow_of = parts.extensions.get::<Shadowing>();
+                        let shadow_of = shadow_of.map(|Shadowing(target)| *target);
+                        let derived = rules.derive_sessions && !off && shadow_of.is_none();
                         let session_key = session_key(&parts, body, derived);
+                        let prompt = Prompt::of(body, len);
                         let facts = Facts {
                             dialect,
                             endpoint,
                             parts: &parts,
                             located: &located,
                             body,
-                            len,
+                            prompt,
                         };
                         let task = if off { None } else { facts.task(router) };
+                        let needs = Needs {
+                            prompt,
+                            max_output_tokens: located.max_output_tokens,
+                            images: rules.images_matter && dialect::has_images(body),
+                            tools: located.tools,
+                            json_mode: located.json_mode,
+                            bound: located.bound,
+                            fields: std::mem::take(&mut located.fields),
+                            operation: endpoint.operation,
+                        };
                         let patience = parts.extensions.get::<Deadline>();
                         let patience = patience.map_or(LONGEST_WAIT, |deadline| deadline.0);
                         Sending::Routed(Prepared {
@@ -107,7 +119,8 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             rules,
                             task,
                             session_key,
-                            is_shadow,
+                            needs,
+                            shadow_of,
                             patience,
                             since: None,
                             place: None,
@@ -137,7 +150,7 @@ struct Facts<'a> {
     parts: &'a Parts,
     located: &'a Located,
     body: &'a [Bytes],
-    len: usize,
+    prompt: Prompt,
 }
 
 impl Facts<'_> {
@@ -157,7 +170,7 @@ impl Facts<'_> {
             extensions,
         );
         facts.dialect = self.dialect.name();
-        facts.prompt_tokens = prompt_tokens(self.len);
+        facts.prompt_tokens = self.prompt.tokens;
         facts.max_output_tokens = located.max_output_tokens;
         facts.tools = located.tools;
         facts.tool_loop = located.tool_loop;

@@ -1,9 +1,7 @@
-use http::{HeaderValue, header::ACCEPT_ENCODING};
-
 use super::Prepared;
 use crate::{
     dialect::json,
-    route::usage,
+    route::{rewrite, usage},
     router::{OutcomeRouter, Reason, Ticket},
 };
 
@@ -26,10 +24,7 @@ impl<S> Prepared<S> {
         self.chunks = json::edit(body, &[edit]).chunks;
         self.reframe();
         // What came compressed could not be taken out again.
-        let headers = &mut self.parts.headers;
-        if headers.contains_key(ACCEPT_ENCODING) {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
+        rewrite::ask_plain(&mut self.parts.headers);
         true
     }
 }

@@ -40,8 +40,8 @@ impl Evaluation<'_> {
         match least_bad {
             Some(index) => Ok((index, Reason::LeastBad)),
             None => Err(Unavailable {
-                kind: UnavailableKind::NobodyFree,
                 retry_in: self.earliest(),
+                ..UnavailableKind::NobodyFree.into()
             }),
         }
     }
@@ -204,6 +204,7 @@ impl Evaluation<'_> {
         let because = self
             .inner
             .excluded(preferred, self.name, self.request)
+            .or_else(|| self.spared(preferred))
             .or_else(|| {
                 self.standings
                     .first()

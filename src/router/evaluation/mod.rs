@@ -3,6 +3,7 @@ mod found;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Duration,
 };
 
@@ -51,6 +52,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) standings: SmallVec<[Standing; 8]>,
     pub(super) scores: SmallVec<[f64; 8]>,
     sole: bool,
+    /// Some targets are left out for what they refused before.
+    spares: bool,
 }
 
 /// What stands against a candidate, and what is known beyond what a policy sees.
@@ -144,11 +147,27 @@ impl Inner {
             return Some(Obstacle::Drained);
         }
         let upstream = target.upstream.as_deref();
-        match (request.dialect, upstream) {
-            (Some(dialect), Some(upstream)) if !upstream.takes(dialect, None) => {
-                Some(Obstacle::Dialect)
-            }
-            _ => None,
+        if let (Some(dialect), Some(upstream)) = (request.dialect, upstream)
+            && !upstream.takes(dialect, request.operation)
+        {
+            let operation = request.operation.filter(|_| upstream.takes(dialect, None));
+            return Some(operation.map_or(Obstacle::Dialect, Obstacle::Operation));
+        }
+        if request.bound && self.home(name, request) != Some(target.fit.compatibility) {
+            return Some(Obstacle::Bound);
+        }
+        target.fit.refuses(request)
+    }
+
+    /// Says what stands against every target that a name reaches.
+    fn unserved(&self, name: &Name, pool: &PoolEntry, request: &PickRequest<'_>) -> Unavailable {
+        let obstacles = self.reachable(name, pool).filter_map(|(_, target)| {
+            let obstacle = self.excluded(target, name, request)?;
+            Some((Arc::clone(&target.name), obstacle))
+        });
+        Unavailable {
+            obstacles: obstacles.collect(),
+            ..UnavailableKind::NoCandidate.into()
         }
     }
 }
@@ -175,19 +194,25 @@ impl<'a> Evaluation<'a> {
             standings: SmallVec::new(),
             scores: SmallVec::new(),
             sole: false,
+            spares: false,
         }
     }
 
     /// Looks at every target that may serve the request.
     pub(super) fn look(&mut self) -> Result<(), Unavailable> {
         let inner = self.inner;
-        let eligible: SmallVec<[u32; 8]> = inner
+        let mut may_shun = false;
+        let mut eligible: SmallVec<[u32; 8]> = inner
             .reachable(self.name, self.pool)
             .filter(|(_, target)| inner.excluded(target, self.name, self.request).is_none())
+            .inspect(|(_, target)| may_shun |= target.fit.may_shun(self.request))
             .filter_map(|(index, _)| u32::try_from(index).ok())
             .collect();
         if eligible.is_empty() {
-            return Err(UnavailableKind::NoCandidate.into());
+            return Err(inner.unserved(self.name, self.pool, self.request));
+        }
+        if may_shun {
+            self.spare(&mut eligible);
         }
         // That nobody else is there is no reason to bother a failing target with a copy.
         self.sole = eligible.len() == 1 && !self.request.shadow;
@@ -207,6 +232,26 @@ impl<'a> Evaluation<'a> {
         self.stick();
         self.score();
         Ok(())
+    }
+
+    /// Leaves out the targets that would refuse the request by what they refused before, as long as
+    /// there are others: what was learned may be wrong.
+    fn spare(&mut self, eligible: &mut SmallVec<[u32; 8]>) {
+        let (inner, request, now) = (self.inner, self.request, self.now);
+        let fits = |index: &u32| {
+            let target = inner.targets.get(*index as usize);
+            target.is_none_or(|target| target.fit.shuns(request, inner.epoch, now).is_none())
+        };
+        if eligible.len() > 1 && !eligible.iter().all(fits) && eligible.iter().any(fits) {
+            eligible.retain(|index| fits(index));
+            self.spares = true;
+        }
+    }
+
+    /// Says why a target was left out although it is eligible.
+    pub(super) fn spared(&self, target: &TargetEntry) -> Option<Obstacle> {
+        let shuns = || target.fit.shuns(self.request, self.inner.epoch, self.now);
+        self.spares.then(shuns).flatten()
     }
 
     fn add(

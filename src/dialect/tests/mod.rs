@@ -1,5 +1,7 @@
 //! What holds across dialects: which paths are whose, and how they are put behind a base URL.
 
+mod events;
+
 use super::*;
 
 fn located(target: &str, body: &str) -> Result<(&'static str, Located), Unroutable> {
