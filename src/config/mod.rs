@@ -89,6 +89,10 @@
 //! the OpenAI format say what they used only where they are asked to, see
 //! [`Pool::ask_usage`](crate::Pool::ask_usage).
 //!
+//! A request that its caller signed for AWS, as boto3 does, is routed, too: like every key of a caller's
+//! its signature is taken off, and `api_key_env` names the upstream's own, a Bedrock API key. See
+//! [`Builder::replace_signatures`](crate::router::Builder::replace_signatures).
+//!
 //! Beside these, a target has a `weight` (1 unless given) where the policy is `weighted`; see
 //! [`Target::weight`](crate::Target::weight). `valid_json` checks answers to requests in JSON mode, as
 //! [`ValidJson::new`](crate::checks::ValidJson::new). The checks of a file are about form; those that
