@@ -8,6 +8,7 @@ use http::{
     uri::PathAndQuery,
 };
 
+use super::signature;
 use crate::{
     dialect::{
         self, Dialect, Located,
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// Headers and query parameters that carry secrets. None of a caller's crosses to another upstream.
-const CREDENTIALS: [HeaderName; 16] = [
+const CREDENTIALS: [HeaderName; 17] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::PROXY_AUTHORIZATION,
@@ -27,16 +28,17 @@ const CREDENTIALS: [HeaderName; 16] = [
     HeaderName::from_static("openai-organization"),
     HeaderName::from_static("openai-project"),
     // A signature is one of its own request.
-    HeaderName::from_static("x-amz-content-sha256"),
-    HeaderName::from_static("x-amz-date"),
-    HeaderName::from_static("x-amz-security-token"),
+    signature::CONTENT,
+    signature::DATE,
+    signature::REGIONS,
+    signature::TOKEN,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-auth-token"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("x-goog-user-project"),
     HeaderName::from_static("x-portkey-api-key"),
 ];
-const QUERY_CREDENTIALS: [&str; 8] = [
+const QUERY_CREDENTIALS: [&str; 11] = [
     "access_token",
     "auth_token",
     "token",
@@ -45,6 +47,9 @@ const QUERY_CREDENTIALS: [&str; 8] = [
     "apikey",
     "key",
     "subscription-key",
+    "x-amz-credential",
+    "x-amz-security-token",
+    "x-amz-signature",
 ];
 
 /// Names another model in a request, and makes other changes of its body on the way. Where one of
