@@ -66,8 +66,7 @@
 //! vision = true                    # false: requests with images go elsewhere
 //! tools = true                     # false: requests with tools go elsewhere
 //! json_mode = true                 # false: requests for JSON go elsewhere
-//! compatibility_group = "openai"   # targets that read each other's state; those of one upstream
-//!                                  # unless given
+//! compatibility_group = "openai"   # of targets that read each other's state; else one per upstream
 //! [pool.target.parameters]         # changes at the top of a JSON body; none unless given
 //! rename = { max_tokens = "max_completion_tokens" }
 //! drop = ["logit_bias"]
