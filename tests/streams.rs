@@ -95,19 +95,23 @@ fn streams() -> Vec<Stream> {
         let content_type = headers
             .get("content-type")
             .map(|kind| kind.to_str().unwrap());
-        let Some(framing) = Framing::of(content_type.unwrap_or_default()) else {
-            continue;
-        };
         let path = vector
             .text("request_path")
             .unwrap_or_else(|bad| panic!("{bad}"));
         let known = dialect::detect(path.split('?').next().unwrap());
+        let dialect = known.map_or(&Plain as &dyn Dialect, |(dialect, _)| dialect);
+        let succeeded = vector.0["status"] == 200;
+        let content_type = content_type.unwrap_or_default();
+        let framing = Framing::of_answer(dialect, content_type, vector.streams() && succeeded);
+        let Some(framing) = framing.filter(|_| succeeded) else {
+            continue;
+        };
         streams.push(Stream {
             what: vector
                 .text("id")
                 .unwrap_or_else(|bad| panic!("{bad}"))
                 .to_owned(),
-            dialect: known.map_or(&Plain, |(dialect, _)| dialect),
+            dialect,
             framing,
             body: vector.body().unwrap_or_else(|bad| panic!("{bad}")),
             expected: vector.0["expected"]["class"]
