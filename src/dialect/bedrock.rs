@@ -100,12 +100,10 @@ fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
 fn read_named(name: &[u8], data: &Object<'_>, summary: &mut StreamSummary) {
     match name {
         b"contentBlockStart" => {
-            // A tool's name is generated before its input is.
             let start = data.field("start");
-            summary.add_parts(Parts {
-                answer: says(start.and_then(|start| start.field("toolUse"))),
-                ..Parts::default()
-            });
+            if says(start.and_then(|start| start.field("toolUse"))) {
+                summary.begin_call();
+            }
         }
         b"contentBlockDelta" => {
             let delta = data.field("delta");
