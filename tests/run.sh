@@ -71,7 +71,7 @@ if [ -n "$full" ]; then
         command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
         for target in json answers headers sse lines frames array; do
             step "fuzzing $target for a minute"
-            cargo +nightly fuzz run "$target" -- -max_total_time=60 -max_len=4096 -print_final_stats=1
+            cargo +nightly fuzz run -s none "$target" -- -max_total_time=60 -max_len=4096 -print_final_stats=1
         done
     else
         echo "fuzzing is left out: it needs a nightly toolchain (rustup toolchain install nightly)"

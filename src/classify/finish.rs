@@ -70,6 +70,11 @@ impl Finish {
             .unwrap_or(self)
     }
 
+    /// Whether the provider failed, whatever came before.
+    pub(crate) fn is_failure(self) -> bool {
+        matches!(self, Self::Overloaded | Self::Failed)
+    }
+
     /// Judges an answer that ended with this reason; `answered` tells whether it was empty.
     pub(crate) fn judge(self, answered: bool) -> Verdict {
         match self {

@@ -125,7 +125,7 @@ impl StreamSummary {
 
     /// Whether it can no longer end well.
     pub(crate) fn has_failed(&self) -> bool {
-        self.error.is_some() || self.malformed
+        self.error.is_some() || self.malformed || self.finish.is_some_and(Finish::is_failure)
     }
 
     /// Takes in what the current event brought of the answer.

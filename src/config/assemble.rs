@@ -78,6 +78,8 @@ pub(super) fn assemble(
     let max_connections = max_connections.map(at_least_one).transpose()?;
     let mut builder =
         OutcomeRouter::builder().max_body_bytes(usize::try_from(max_body).unwrap_or(usize::MAX));
+    // Every target has an upstream here, and no caller's key goes there.
+    builder = builder.replace_signatures(true);
     if let schema::Tasks::ByShape = file.tasks {
         builder = builder.tasks(ByShape);
     }

@@ -1,15 +1,17 @@
 use bytes::Bytes;
 
 use super::{
-    Anthropic, Dialect, Endpoint, EndpointKind, Located, Place, Refusal, Site, Unroutable,
-    is_below, locate, path, refusal, site, stream,
+    Anthropic, Dialect, Endpoint, EndpointKind, Located, Refusal, Unroutable, is_below, locate,
+    path, refusal, stream,
 };
 use crate::classify::{Finish, Json, Object, Parts, StreamSummary, Usage, says};
 
 /// Amazon Bedrock: `/model/{modelId}/converse` and `/invoke`, streamed and not. The id may be that
 /// of a model, an inference profile or a whole ARN.
 ///
-/// A signature covers path and body: a signer has to sit below routing. What `/invoke` takes is up
+/// A signature covers path and body: a signer has to sit below routing, or the target's own key has
+/// to take its place; see
+/// [`Builder::replace_signatures`](crate::router::Builder::replace_signatures). What `/invoke` takes is up
 /// to the family of the model: targets of one pool have to be of one family there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bedrock;
@@ -40,11 +42,8 @@ impl Dialect for Bedrock {
         content_type: Option<&str>,
         body: &[Bytes],
     ) -> Result<Located, Unroutable> {
-        let path = target.split('?').next().unwrap_or_default();
-        let (endpoint, range) = path::named(path, MODEL, OPERATIONS).ok_or(Unroutable::NoModel)?;
-        let mut located = locate::read(content_type, body)?;
-        located.model = site::of_path(path, &range).ok_or(Unroutable::NoModel)?;
-        located.sites = vec![Site::new(Place::Path, range)];
+        let (endpoint, mut located) =
+            locate::in_path(target, MODEL, OPERATIONS, content_type, body)?;
         located.stream = STREAMED.contains(&endpoint.operation);
         Ok(located)
     }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{
-    Fields, Located, Place, Site, Unroutable,
+    Endpoint, EndpointKind, Fields, Located, Place, Site, Unroutable,
     bound::{Turns, is_bound},
     json::{self, Value},
+    path, site,
 };
 use crate::classify::is_json;
 
@@ -21,6 +22,19 @@ const SERVER_TOOLS: [&str; 7] = [
     "mcp",
     "web_fetch",
     "web_search",
+];
+
+/// The same at Gemini, where they are told by their names.
+const GEMINI_TOOLS: [&str; 9] = [
+    "codeExecution",
+    "code_execution",
+    "fileSearch",
+    "googleMaps",
+    "googleSearch",
+    "googleSearchRetrieval",
+    "google_search",
+    "urlContext",
+    "url_context",
 ];
 
 /// Reads a request whose model is a top-level member of a JSON object. The last of several wins,
@@ -78,6 +92,20 @@ pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
                 max_output_tokens = value.as_u64().or(max_output_tokens);
             }
+            // Gemini, Bedrock and Ollama keep settings in objects of their own.
+            "generationConfig" | "generation_config" | "inferenceConfig" | "options" => {
+                let settings = Settings::of(&value);
+                max_output_tokens = settings.max_output_tokens.or(max_output_tokens);
+                json_mode |= settings.json_mode;
+            }
+            "toolConfig" => {
+                let offered = value.last("tools").ok().flatten();
+                tools |= offered.is_some_and(|offered| offered.items().next().is_some());
+            }
+            "format" => {
+                let is_json = value.as_str().is_some_and(|format| format == "json");
+                json_mode |= is_json || value.members().next().is_some_and(|it| it.is_ok());
+            }
             _ => {}
         }
     }
@@ -102,6 +130,22 @@ pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located
     })
 }
 
+/// Reads a request whose path names the model in a segment; what the body names is none.
+pub(super) fn in_path(
+    target: &str,
+    kind: &str,
+    operations: &[(&'static str, EndpointKind)],
+    content_type: Option<&str>,
+    body: &[Bytes],
+) -> Result<(Endpoint, Located), Unroutable> {
+    let path = target.split('?').next().unwrap_or_default();
+    let (endpoint, range) = path::named(path, kind, operations).ok_or(Unroutable::NoModel)?;
+    let mut located = read(content_type, body)?;
+    located.model = site::of_path(path, &range).ok_or(Unroutable::NoModel)?;
+    located.sites = vec![Site::new(Place::Path, range)];
+    Ok((endpoint, located))
+}
+
 /// `{"type": "json_object"}` and `{"type": "json_schema", …}`, wherever the endpoint has them.
 fn is_json_format(format: &Value<'_>) -> bool {
     let kind = format.last("type").ok().flatten();
@@ -109,8 +153,33 @@ fn is_json_format(format: &Value<'_>) -> bool {
     kind.is_some_and(|kind| kind.starts_with("json"))
 }
 
+/// What an object of settings says.
+#[derive(Default)]
+struct Settings {
+    max_output_tokens: Option<u64>,
+    json_mode: bool,
+}
+
+impl Settings {
+    fn of(settings: &Value<'_>) -> Self {
+        let mut said = Self::default();
+        for (key, value) in settings.members().map_while(Result::ok) {
+            match &*key {
+                "maxOutputTokens" | "max_output_tokens" | "maxTokens" | "num_predict" => {
+                    said.max_output_tokens = value.as_u64().or(said.max_output_tokens);
+                }
+                "responseMimeType" | "response_mime_type" => {
+                    said.json_mode |= value.as_str().is_some_and(|kind| is_json(&kind));
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
 /// Whether the last message brings the result of a tool: by its role in chat completions, by its
-/// type in responses, by one of its blocks in Anthropic's messages.
+/// type in responses, by one of its blocks or parts in Anthropic's, Bedrock's and Gemini's messages.
 fn ends_in_tool_result(messages: &Value<'_>) -> bool {
     let Some(last) = messages.last_item() else {
         return false;
@@ -123,24 +192,30 @@ fn ends_in_tool_result(messages: &Value<'_>) -> bool {
                 return true;
             }
             "type" if text().is_some_and(|kind| kind.ends_with("_call_output")) => return true,
-            "content" => content = Some(value),
+            "content" | "parts" => content = Some(value),
             _ => {}
         }
     }
     let blocks = content.iter().flat_map(Value::items);
     blocks.map_while(Result::ok).any(|block| {
-        let kind = block.last("type").ok().flatten();
-        let kind = kind.as_ref().and_then(Value::as_str);
-        kind.is_some_and(|kind| kind == "tool_result")
+        let mut members = block.members().map_while(Result::ok);
+        members.any(|(key, value)| match &*key {
+            "type" => value.as_str().is_some_and(|kind| kind == "tool_result"),
+            "toolResult" | "functionResponse" | "function_response" => true,
+            _ => false,
+        })
     })
 }
 
 /// Looks for a tool that runs at the provider. What cannot be read is the provider's to refuse.
 fn has_server_tool(tools: &Value<'_>) -> bool {
     tools.items().map_while(Result::ok).any(|tool| {
-        let kind = tool.last("type").ok().flatten();
-        let kind = kind.as_ref().and_then(Value::as_str);
-        kind.is_some_and(|kind| SERVER_TOOLS.iter().any(|server| kind.starts_with(server)))
+        let mut members = tool.members().map_while(Result::ok);
+        members.any(|(key, value)| {
+            let is_kind = |kind: &str| SERVER_TOOLS.iter().any(|server| kind.starts_with(server));
+            let by_type = key == "type" && value.as_str().is_some_and(|kind| is_kind(&kind));
+            by_type || GEMINI_TOOLS.contains(&&*key)
+        })
     })
 }
 
@@ -155,185 +230,4 @@ impl From<json::Error> for Unroutable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(body: &str) -> Result<Located, Unroutable> {
-        locate(
-            Some("application/json"),
-            &[Bytes::copy_from_slice(body.as_bytes())],
-        )
-    }
-
-    #[test]
-    fn the_last_model_wins_and_all_are_sites() {
-        let located = read(r#"{"model":"a","x":[{"model":"n"}],"model":"b"}"#).unwrap();
-        assert_eq!(located.model, "b");
-        let sites = [9..12, 41..44].map(|range| Site::new(Place::Json, range));
-        assert_eq!(located.sites, sites);
-    }
-
-    #[test]
-    fn a_model_that_is_no_name_is_none() {
-        for body in [
-            "{}",
-            r#"{"model":null}"#,
-            r#"{"model":7}"#,
-            r#"{"model":""}"#,
-        ] {
-            assert_eq!(read(body), Err(Unroutable::NoModel), "{body}");
-        }
-        for body in [
-            "",
-            "[]",
-            "nonsense",
-            r#"{"model":"a""#,
-            r#"{"model":"a"} x"#,
-        ] {
-            assert_eq!(read(body), Err(Unroutable::NotJson), "{body}");
-        }
-        let deep = format!(
-            r#"{{"x":{}1{},"model":"a"}}"#,
-            "[".repeat(200),
-            "]".repeat(200)
-        );
-        assert_eq!(read(&deep), Err(Unroutable::TooDeep));
-    }
-
-    #[test]
-    fn what_reaches_beyond_the_answer_is_noticed() {
-        for body in [
-            r#"{"model":"m","store":true}"#,
-            r#"{"model":"m","background":true}"#,
-            r#"{"model":"m","tools":[{"type":"function"},{"type":"web_search_preview"}]}"#,
-            r#"{"model":"m","tools":[{"name":"x","type":"code_execution_20250522"}]}"#,
-            r#"{"model":"m","tools":[{"type":"mcp","server_url":"x"}]}"#,
-            r#"{"model":"m","web_search_options":{}}"#,
-            r#"{"model":"m","mcp_servers":[{"url":"x"}]}"#,
-        ] {
-            assert!(read(body).unwrap().side_effects, "{body}");
-        }
-        for body in [
-            r#"{"model":"m","store":false,"background":null,"tools":[],"mcp_servers":[]}"#,
-            r#"{"model":"m","tools":[{"type":"function","function":{"type":"mcp"}}]}"#,
-            r#"{"model":"m","tools":[{"name":"bash","type":"bash_20250124"}]}"#,
-            r#"{"model":"m","web_search_options":null,"messages":[{"store":true}]}"#,
-        ] {
-            assert!(!read(body).unwrap().side_effects, "{body}");
-        }
-    }
-
-    #[test]
-    fn the_stream_flag_and_the_cap_are_read() {
-        let located = read(r#"{"max_tokens":5,"stream":true,"model":"m"}"#).unwrap();
-        assert!(located.stream);
-        assert_eq!(located.max_output_tokens, Some(5));
-    }
-
-    #[test]
-    fn tools_and_json_mode_are_noticed() {
-        let of = |body| {
-            let located = read(body).unwrap();
-            (located.tools, located.json_mode)
-        };
-        for (body, expected) in [
-            (r#"{"model":"m"}"#, (false, false)),
-            (
-                r#"{"model":"m","tools":[],"functions":null}"#,
-                (false, false),
-            ),
-            (
-                r#"{"model":"m","tools":[{"type":"function"}]}"#,
-                (true, false),
-            ),
-            (r#"{"model":"m","functions":[{"name":"f"}]}"#, (true, false)),
-            (
-                r#"{"model":"m","response_format":{"type":"text"}}"#,
-                (false, false),
-            ),
-            (r#"{"model":"m","response_format":"json"}"#, (false, false)),
-            (
-                r#"{"model":"m","response_format":{"type":"json_object"}}"#,
-                (false, true),
-            ),
-            (
-                r#"{"model":"m","response_format":{"json_schema":{"type":"x"},"type":"json_schema"}}"#,
-                (false, true),
-            ),
-            (
-                r#"{"model":"m","text":{"format":{"type":"json_schema"}}}"#,
-                (false, true),
-            ),
-            (
-                r#"{"model":"m","text":{"verbosity":"low"}}"#,
-                (false, false),
-            ),
-            (
-                r#"{"model":"m","output_format":{"type":"json_schema"}}"#,
-                (false, true),
-            ),
-            (
-                r#"{"model":"m","output_config":{"format":{"type":"json_schema"}}}"#,
-                (false, true),
-            ),
-            (
-                r#"{"model":"m","output_config":{"effort":"low"}}"#,
-                (false, false),
-            ),
-        ] {
-            assert_eq!(of(body), expected, "{body}");
-        }
-    }
-
-    #[test]
-    fn the_names_at_the_top_are_noted() {
-        let located = read(r#"{"model":"m","to\u0070_p":1,"x":{"seed":1}}"#).unwrap();
-        assert_eq!(
-            located.fields,
-            ["model", "top_p", "x"].into_iter().collect()
-        );
-    }
-
-    #[test]
-    fn state_of_a_provider_is_noticed() {
-        for (body, expected) in [
-            (r#"{"model":"m","previous_response_id":"resp_1"}"#, true),
-            (r#"{"model":"m","previous_response_id":null}"#, false),
-            (r#"{"conversation":{"id":"conv_1"},"model":"m"}"#, true),
-            (
-                r#"{"model":"m","input":[{"encrypted_content":"x","type":"reasoning"}]}"#,
-                true,
-            ),
-            (r#"{"model":"m","input":"encrypted_content"}"#, false),
-        ] {
-            assert_eq!(read(body).unwrap().bound, expected, "{body}");
-        }
-    }
-
-    #[test]
-    fn a_tool_loop_is_noticed_by_the_last_message_alone() {
-        for messages in [
-            r#""messages":[{"role":"user","content":"x"},{"role":"tool","content":"1"}]"#,
-            r#""messages":[{"content":"1","role":"function","name":"f"} ]"#,
-            r#""messages":[{"role":"user","content":[{"type":"tool_result","content":"]"},{"type":"text"}]}]"#,
-            r#""input":[{"role":"user","content":"x"},{"type":"function_call_output","output":"1"}]"#,
-            r#""input":[{"output":"{}","type":"custom_tool_call_output"}]"#,
-        ] {
-            let body = format!(r#"{{"model":"m",{messages},"tools":[{{"type":"function"}}]}}"#);
-            assert!(read(&body).unwrap().tool_loop, "{body}");
-            let body = format!(r#"{{"model":"m",{messages}}}"#);
-            assert!(!read(&body).unwrap().tool_loop, "no tools, no loop: {body}");
-        }
-        for messages in [
-            r#""messages":[{"role":"tool","content":"1"},{"role":"user","content":"thanks"}]"#,
-            r#""messages":[{"role":"user","content":"{\"role\":\"tool\"}"}]"#,
-            r#""messages":[{"role":"user","content":[{"type":"text","text":"tool_result"}]}]"#,
-            r#""messages":[],"input":"tool""#,
-            r#""messages":[7]"#,
-            r#""input":"function_call_output""#,
-        ] {
-            let body = format!(r#"{{"functions":[{{}}],"model":"m",{messages}}}"#);
-            assert!(!read(&body).unwrap().tool_loop, "{body}");
-        }
-    }
-}
+mod tests;

@@ -1,10 +1,8 @@
-use std::ops::Range;
-
 use bytes::Bytes;
 
 use super::{
-    Anthropic, Dialect, Endpoint, EndpointKind, Gemini, Located, Place, Refusal, Site, Unroutable,
-    gemini, is_below, locate, path, refusal, site, stream,
+    Anthropic, Dialect, Endpoint, EndpointKind, Gemini, Located, Place, Refusal, Unroutable,
+    gemini, is_below, locate, path, refusal, stream,
 };
 use crate::classify::StreamSummary;
 
@@ -46,7 +44,9 @@ impl Dialect for Vertex {
         content_type: Option<&str>,
         body: &[Bytes],
     ) -> Result<Located, Unroutable> {
-        let (endpoint, path, range) = in_path(target, GOOGLE, gemini::OPERATIONS)?;
+        let path = target.split('?').next().unwrap_or_default();
+        let named = path::named(path, GOOGLE, gemini::OPERATIONS);
+        let (endpoint, range) = named.ok_or(Unroutable::NoModel)?;
         let mut located = gemini::in_path(endpoint, path, range, content_type, body)?;
         for site in &mut located.sites {
             if site.place == Place::PathResource {
@@ -85,10 +85,7 @@ impl Dialect for VertexAnthropic {
         content_type: Option<&str>,
         body: &[Bytes],
     ) -> Result<Located, Unroutable> {
-        let (endpoint, path, range) = in_path(target, CLAUDE, RAW)?;
-        let mut located = locate::read(content_type, body)?;
-        located.model = site::of_path(path, &range).ok_or(Unroutable::NoModel)?;
-        located.sites = vec![Site::new(Place::Path, range)];
+        let (endpoint, mut located) = locate::in_path(target, CLAUDE, RAW, content_type, body)?;
         located.stream |= endpoint.operation == ":streamRawPredict";
         Ok(located)
     }
@@ -100,16 +97,6 @@ impl Dialect for VertexAnthropic {
     fn refusal(&self, refusal: &Refusal<'_>) -> Bytes {
         refusal::anthropic(refusal)
     }
-}
-
-fn in_path<'a>(
-    target: &'a str,
-    kind: &str,
-    operations: &[(&'static str, EndpointKind)],
-) -> Result<(Endpoint, &'a str, Range<usize>), Unroutable> {
-    let path = target.split('?').next().unwrap_or_default();
-    let (endpoint, range) = path::named(path, kind, operations).ok_or(Unroutable::NoModel)?;
-    Ok((endpoint, path, range))
 }
 
 /// `us-central1-aiplatform.googleapis.com`, and the global one without a region.

@@ -116,7 +116,7 @@ where
             .map(|patience| after(now, patience));
         layer.budget.deposit(now);
         let limit = layer.router.max_body();
-        let state = match inspect(&parts, &body.size_hint(), limit) {
+        let state = match inspect(&parts, &body.size_hint(), &layer.router) {
             Ok(_) => State::Collecting {
                 body: Some(Collector::new(body, limit)),
                 ready: true,

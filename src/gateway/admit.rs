@@ -95,7 +95,7 @@ impl Call {
         let max_body = rules.router.max_body();
         let coding = Coding::of(&parts.headers);
         parts.headers.remove(header::CONTENT_ENCODING);
-        match inspect(&parts, &body.size_hint(), max_body) {
+        match inspect(&parts, &body.size_hint(), &rules.router) {
             Ok(_) => {}
             Err(Passed::TooLarge) => return Err(self.too_large(max_body)),
             Err(Passed::Signed) => {

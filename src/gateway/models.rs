@@ -4,36 +4,26 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Value, json};
 
+use super::refuse::dialect_of;
 use crate::router::OutcomeRouter;
 
-/// Lists what may be named as a model: pools, aliases and the models of targets.
-pub(super) fn list(router: &OutcomeRouter, headers: &HeaderMap) -> Response<Body> {
-    let anthropic = is_anthropic(headers);
-    let names = names(router);
-    let data: Vec<Value> = names.iter().map(|name| model(name, anthropic)).collect();
-    let list = if anthropic {
-        json!({
-            "data": data,
-            "first_id": names.first(),
-            "has_more": false,
-            "last_id": names.last(),
-        })
-    } else {
-        json!({ "object": "list", "data": data })
-    };
-    answer(&list)
-}
+/// Where SDKs look for models.
+const PATHS: [&str; 3] = ["/v1/models", "/v1beta/models", "/openai/v1/models"];
 
-/// Tells about one model, if it is served. The name is percent-encoded, as it stands in a path.
-pub(super) fn retrieve(
+/// Answers what asks for the models that are served, or for one that is.
+pub(super) fn models(
     router: &OutcomeRouter,
     headers: &HeaderMap,
-    name: &str,
+    path: &str,
 ) -> Option<Response<Body>> {
-    let name = decoded(name)?;
-    router
-        .knows(&name)
-        .then(|| answer(&model(&name, is_anthropic(headers))))
+    let rest = PATHS.iter().find_map(|it| path.strip_prefix(it))?;
+    let shape = Shape::of(headers);
+    if rest.is_empty() {
+        return Some(answer(&shape.list(&names(router))));
+    }
+    // As it stands in a path: percent-encoded.
+    let name = decoded(rest.strip_prefix('/')?)?;
+    router.knows(&name).then(|| answer(&shape.model(&name)))
 }
 
 /// Undoes the percent-encoding of a segment of a path; `None` if that gives no text.
@@ -83,22 +73,63 @@ fn names(router: &OutcomeRouter) -> Vec<String> {
     names
 }
 
-fn model(name: &str, anthropic: bool) -> Value {
-    // When a model was made is not known here, and SDKs insist on a date.
-    if anthropic {
-        json!({
-            "type": "model",
-            "id": name,
-            "display_name": name,
-            "created_at": "1970-01-01T00:00:00Z",
-        })
-    } else {
-        json!({ "id": name, "object": "model", "created": 0, "owned_by": "tower-outcome" })
-    }
+/// How an SDK wants to be told of models.
+#[derive(Clone, Copy)]
+enum Shape {
+    Anthropic,
+    Cohere,
+    Gemini,
+    Mistral,
+    OpenAi,
 }
 
-fn is_anthropic(headers: &HeaderMap) -> bool {
-    headers.contains_key("anthropic-version")
+impl Shape {
+    fn of(headers: &HeaderMap) -> Self {
+        match dialect_of(headers).name() {
+            "anthropic" => Self::Anthropic,
+            "cohere" => Self::Cohere,
+            "gemini" => Self::Gemini,
+            "mistral" => Self::Mistral,
+            _ => Self::OpenAi,
+        }
+    }
+
+    fn list(self, names: &[String]) -> Value {
+        let models: Vec<Value> = names.iter().map(|name| self.model(name)).collect();
+        match self {
+            Self::Anthropic => json!({
+                "data": models,
+                "first_id": names.first(),
+                "has_more": false,
+                "last_id": names.last(),
+            }),
+            Self::Cohere | Self::Gemini => json!({ "models": models }),
+            Self::Mistral | Self::OpenAi => json!({ "object": "list", "data": models }),
+        }
+    }
+
+    fn model(self, name: &str) -> Value {
+        // When a model was made is not known here, and SDKs insist on a date.
+        let mut model = match self {
+            Self::Anthropic => json!({
+                "type": "model",
+                "id": name,
+                "display_name": name,
+                "created_at": "1970-01-01T00:00:00Z",
+            }),
+            Self::Cohere => json!({ "name": name }),
+            Self::Gemini => json!({ "name": format!("models/{name}"), "displayName": name }),
+            Self::Mistral | Self::OpenAi => {
+                json!({ "id": name, "object": "model", "created": 0, "owned_by": "tower-outcome" })
+            }
+        };
+        if let (Self::Mistral, Value::Object(fields)) = (self, &mut model) {
+            // The SDK insists on these, too, and takes what is not said for its defaults.
+            fields.insert("type".to_owned(), json!("base"));
+            fields.insert("capabilities".to_owned(), json!({}));
+        }
+        model
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::headers;
 use crate::{
     classify::Transport,
-    dialect::{Dialect, OpenAi, Refusal},
+    dialect::{Anthropic, Bedrock, Cohere, Dialect, Gemini, Mistral, OpenAi, Refusal},
     hints::Call,
     router::{Mode, Obstacle, OutcomeRouter, PickRequest},
 };
@@ -66,7 +66,7 @@ pub(super) fn unknown_path(
     let message = format!("{method} {} is not served here.", shorten(path));
     let dialect = dialect_of(headers);
     let mut response = refuse(dialect, StatusCode::NOT_FOUND, &message);
-    if dialect.name() == OpenAi.name() {
+    if [OpenAi.name(), Mistral.name()].contains(&dialect.name()) {
         // There a 404 is about the model, unless its code says otherwise.
         let body = json!({ "error": {
             "message": message,
@@ -156,8 +156,20 @@ pub(super) fn failed(dialect: &dyn Dialect, call: &Call) -> Response<Body> {
 
 /// Guesses which SDK sent a request whose path does not say.
 pub(super) fn dialect_of(headers: &HeaderMap) -> &'static dyn Dialect {
+    let begins = |name, with: &[u8]| {
+        let value = headers.get(name).map(HeaderValue::as_bytes);
+        value.is_some_and(|value| value.starts_with(with))
+    };
     if headers.contains_key("anthropic-version") {
-        &crate::dialect::Anthropic
+        &Anthropic
+    } else if headers.contains_key("x-goog-api-key") || headers.contains_key("x-goog-api-client") {
+        &Gemini
+    } else if headers.contains_key("amz-sdk-invocation-id") || begins("authorization", b"AWS4-") {
+        &Bedrock
+    } else if begins("x-fern-sdk-name", b"cohere") {
+        &Cohere
+    } else if begins("user-agent", b"mistral-client") {
+        &Mistral
     } else {
         &OpenAi
     }
@@ -167,5 +179,34 @@ fn shorten(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(SHOWN) {
         None => Cow::Borrowed(text),
         Some((end, _)) => Cow::Owned(format!("{}...", text.get(..end).unwrap_or_default())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    #[test]
+    fn sdks_are_told_by_their_headers() {
+        for (name, value, dialect) in [
+            ("anthropic-version", "2023-06-01", "anthropic"),
+            ("x-goog-api-client", "google-genai-sdk/3.4.0", "gemini"),
+            ("x-goog-api-key", "key", "gemini"),
+            ("authorization", "AWS4-HMAC-SHA256 Credential=a", "bedrock"),
+            ("amz-sdk-invocation-id", "a", "bedrock"),
+            ("x-fern-sdk-name", "cohere-ai", "cohere"),
+            ("user-agent", "mistral-client-python/3.7.0", "mistral"),
+            ("user-agent", "Groq/Python 1.7.0", "openai"),
+            ("authorization", "Bearer key", "openai"),
+        ] {
+            let header = (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+            let headers = HeaderMap::from_iter([header]);
+            assert_eq!(dialect_of(&headers).name(), dialect, "{name}: {value}");
+        }
     }
 }

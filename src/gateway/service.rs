@@ -145,12 +145,8 @@ impl Gateway {
         let router = &self.rules.router;
         match parts.uri.path() {
             "/healthz" => Some(Response::new(Body::from("ok\n"))),
-            "/v1/models" => Some(models::list(router, &parts.headers)),
             "/outcome/state" if self.state_endpoint => Some(models::answer(&router.snapshot())),
-            path => {
-                let name = path.strip_prefix("/v1/models/")?;
-                models::retrieve(router, &parts.headers, name)
-            }
+            path => models::models(router, &parts.headers, path),
         }
     }
 }

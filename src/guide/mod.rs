@@ -1,5 +1,5 @@
-//! Guides: how to stack the layers, who repeats what, what the classes mean, which target can take a
-//! request, and how the router decides and learns.
+//! Guides: how to stack the layers, who repeats what, what the classes mean, which providers are
+//! understood, which target can take a request, and how the router decides and learns.
 
 #[doc = include_str!("failure_classes.md")]
 pub mod failure_classes {}
@@ -12,6 +12,9 @@ pub mod layer_order {}
 
 #[doc = include_str!("learning.md")]
 pub mod learning {}
+
+#[doc = include_str!("providers.md")]
+pub mod providers {}
 
 #[doc = include_str!("retries.md")]
 pub mod retries {}

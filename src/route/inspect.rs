@@ -1,16 +1,17 @@
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 use http_body::SizeHint;
 
+use super::signature;
 use crate::{
     dialect::{self, Dialect, Endpoint},
-    router::Passed,
+    router::{OutcomeRouter, Passed},
 };
 
 /// Says whether a request is worth collecting, by its head alone.
 pub(crate) fn inspect(
     parts: &Parts,
     size: &SizeHint,
-    max_body: usize,
+    router: &OutcomeRouter,
 ) -> Result<(&'static dyn Dialect, Endpoint), Passed> {
     let headers = &parts.headers;
     if parts.method != Method::POST || headers.contains_key(header::UPGRADE) {
@@ -23,11 +24,11 @@ pub(crate) fn inspect(
     if is_encoded(headers) {
         return Err(Passed::Encoded);
     }
-    let aws = text(headers, header::AUTHORIZATION).is_some_and(|auth| auth.starts_with("AWS4-"));
-    if aws || headers.keys().any(is_digest) {
+    let signed = signature::is_signed(headers) && !router.replaces_signatures();
+    if signed || signature::is_presigned(parts) || headers.keys().any(is_digest) {
         return Err(Passed::Signed);
     }
-    if size.lower() > max_body as u64 {
+    if size.lower() > router.max_body() as u64 {
         return Err(Passed::TooLarge);
     }
     Ok((dialect, endpoint))
@@ -53,6 +54,5 @@ fn is_digest(name: &HeaderName) -> bool {
             | "repr-digest"
             | "signature"
             | "signature-input"
-            | "x-amz-content-sha256"
     )
 }

@@ -37,6 +37,7 @@ mod request_body;
 mod response_body;
 mod rewrite;
 mod service;
+mod signature;
 mod stall;
 mod usage;
 mod waiting;

@@ -7,7 +7,9 @@ use http::{
     request::Parts,
     uri::PathAndQuery,
 };
+use smallvec::SmallVec;
 
+use super::signature;
 use crate::{
     dialect::{
         self, Dialect, Located,
@@ -17,7 +19,7 @@ use crate::{
 };
 
 /// Headers and query parameters that carry secrets. None of a caller's crosses to another upstream.
-const CREDENTIALS: [HeaderName; 16] = [
+const CREDENTIALS: [HeaderName; 17] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::PROXY_AUTHORIZATION,
@@ -27,16 +29,17 @@ const CREDENTIALS: [HeaderName; 16] = [
     HeaderName::from_static("openai-organization"),
     HeaderName::from_static("openai-project"),
     // A signature is one of its own request.
-    HeaderName::from_static("x-amz-content-sha256"),
-    HeaderName::from_static("x-amz-date"),
-    HeaderName::from_static("x-amz-security-token"),
+    signature::CONTENT,
+    signature::DATE,
+    signature::REGIONS,
+    signature::TOKEN,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-auth-token"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("x-goog-user-project"),
     HeaderName::from_static("x-portkey-api-key"),
 ];
-const QUERY_CREDENTIALS: [&str; 8] = [
+const QUERY_CREDENTIALS: [&str; 11] = [
     "access_token",
     "auth_token",
     "token",
@@ -45,6 +48,9 @@ const QUERY_CREDENTIALS: [&str; 8] = [
     "apikey",
     "key",
     "subscription-key",
+    "x-amz-credential",
+    "x-amz-security-token",
+    "x-amz-signature",
 ];
 
 /// Names another model in a request, and makes other changes of its body on the way. Where one of
@@ -59,18 +65,16 @@ pub(super) fn rename(
     // Of several, servers differ in which one they read.
     let is_named = located.model == model && located.sites.len() == 1;
     let sites = if is_named { &[] } else { &*located.sites };
-    let written = sites.iter().map(|site| {
-        let edit = Edit::new(site.range.clone(), site.place.write(model)?);
-        Some((site.place, edit))
-    });
-    let written: Vec<_> = written.collect::<Option<_>>().unwrap_or_default();
-    let (path, body): (Vec<_>, Vec<_>) = written.into_iter().partition(|(it, _)| it.is_path());
-    for (_, edit) in path {
-        if let Some(renamed) = rename_path(uri, &edit) {
+    let written = sites.iter().map(|site| site.place.write(model));
+    let written: Option<SmallVec<[Bytes; 2]>> = written.collect();
+    for (site, with) in sites.iter().zip(written.unwrap_or_default()) {
+        let edit = Edit::new(site.range.clone(), with);
+        if !site.place.is_path() {
+            edits.push(edit);
+        } else if let Some(renamed) = rename_path(uri, &edit) {
             *uri = renamed;
         }
     }
-    edits.extend(body.into_iter().map(|(_, edit)| edit));
     // An addition stands at the end of what comes before it.
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     if edits.is_empty() {

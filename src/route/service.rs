@@ -77,7 +77,7 @@ where
         let clone = self.inner.clone();
         let mut service = mem::replace(&mut self.inner, clone);
         let (parts, body) = request.into_parts();
-        match inspect(&parts, &body.size_hint(), self.router.max_body()) {
+        match inspect(&parts, &body.size_hint(), &self.router) {
             Ok((dialect, endpoint)) => ResponseFuture::collecting(
                 self.router.clone(),
                 self.waiting.clone(),

@@ -65,6 +65,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     seed: Option<u64>,
     max_body: usize,
+    replace_signatures: bool,
     quiet: bool,
     ledger: usize,
     learned: Option<Learned>,
@@ -82,6 +83,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             seed: None,
             max_body: MAX_BODY,
+            replace_signatures: false,
             quiet: false,
             ledger: LEDGER,
             learned: None,
@@ -146,6 +148,17 @@ impl Builder {
     /// through. Default: 32 MiB.
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
+        self
+    }
+
+    /// Sets whether requests with an AWS signature are routed, too. Default: no, they pass through.
+    ///
+    /// Such a signature covers path and body, so that it holds for no other target. Where this is
+    /// set, the caller's is taken off every request that is routed, and the request goes out with
+    /// the credential of its target's upstream, or with none. Set it where every target has an
+    /// upstream with a credential of its own, or where a signer sits below routing.
+    pub fn replace_signatures(mut self, replace: bool) -> Self {
+        self.replace_signatures = replace;
         self
     }
 
@@ -232,6 +245,7 @@ impl Builder {
                 .collect(),
             counters: Counters::default(),
             max_body: self.max_body,
+            replace_signatures: self.replace_signatures,
         });
         let router = OutcomeRouter {
             handles: Arc::new(Handles::new(&inner)),

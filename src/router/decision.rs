@@ -63,8 +63,8 @@ pub enum Obstacle {
     Bound,
     /// It refused a prompt that was no longer, and is spared such for this time.
     TooLong(Duration),
-    /// It refused a parameter that the request has, and is spared such for this time.
-    Parameter(Arc<str>, Duration),
+    /// It refused a parameter that the request has, within the last hour.
+    Parameter(Arc<str>),
     /// It did not know the model, and is left alone for this time.
     UnknownModel(Duration),
     /// It was taken out by hand.
@@ -110,11 +110,7 @@ impl fmt::Display for Obstacle {
                 "refused a prompt that was no longer, spared such for {}",
                 Wait(*time)
             ),
-            Self::Parameter(name, time) => write!(
-                f,
-                "refused the parameter {name:?}, spared it for {}",
-                Wait(*time)
-            ),
+            Self::Parameter(name) => write!(f, "refused the parameter {name:?} before"),
             Self::UnknownModel(time) => {
                 write!(f, "does not know the model, out for {}", Wait(*time))
             }

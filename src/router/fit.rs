@@ -20,9 +20,9 @@ use crate::{
 /// What a target takes.
 #[derive(Debug)]
 pub(super) struct Fit {
-    /// Tokens of prompt and answer together.
-    context_window: Option<u64>,
-    max_output_tokens: Option<u64>,
+    /// Tokens of prompt and answer together; without a limit the most there can be, here as below.
+    context_window: u64,
+    max_output_tokens: u64,
     /// What it was set up not to be able to.
     lacks: Abilities,
     /// Targets whose state is each other's, too.
@@ -38,8 +38,8 @@ impl Fit {
     pub(super) fn new(target: &Target, compatibility: u32) -> Self {
         let lacks = |can: Option<bool>| can == Some(false);
         Self {
-            context_window: target.context_window,
-            max_output_tokens: target.max_output_tokens,
+            context_window: target.context_window.unwrap_or(u64::MAX),
+            max_output_tokens: target.max_output_tokens.unwrap_or(u64::MAX),
             lacks: Abilities::default()
                 .with(Ability::Images, lacks(target.vision))
                 .with(Ability::Tools, lacks(target.tools))
@@ -58,13 +58,21 @@ impl Fit {
 
     /// Says what it cannot take of a request, by how it was set up.
     pub(super) fn refuses(&self, request: &PickRequest<'_>) -> Option<Obstacle> {
-        if let Some(window) = self.context_window
-            && request.least_tokens > window
-        {
-            let tokens = request.prompt_tokens;
-            return Some(Obstacle::ContextWindow { window, tokens });
+        if request.least_tokens > self.context_window {
+            return Some(Obstacle::ContextWindow {
+                window: self.context_window,
+                tokens: request.prompt_tokens,
+            });
         }
         self.lacks.common(request.abilities).map(lacking)
+    }
+
+    /// Returns whether there may be a reason why others should take a request rather than it: all
+    /// that most decisions ask.
+    #[inline]
+    pub(super) fn may_shun(&self, request: &PickRequest<'_>) -> bool {
+        let asked = request.max_output_tokens.unwrap_or(0);
+        self.until.load(Ordering::Relaxed) != 0 || asked > self.max_output_tokens
     }
 
     /// Says why others should take a request rather than it, where there are any.
@@ -74,9 +82,8 @@ impl Fit {
         epoch: Instant,
         now: Instant,
     ) -> Option<Obstacle> {
-        if let (Some(limit), Some(asked)) = (self.max_output_tokens, request.max_output_tokens)
-            && asked > limit
-        {
+        let limit = self.max_output_tokens;
+        if let Some(asked) = request.max_output_tokens.filter(|asked| *asked > limit) {
             return Some(Obstacle::MaxOutput { limit, asked });
         }
         if !self.knows(epoch, now) {
@@ -86,7 +93,7 @@ impl Fit {
         let (misfit, left) = lessons.obstacle(&self.asked(request), now)?;
         Some(match misfit {
             Misfit::Length { .. } => Obstacle::TooLong(left),
-            Misfit::Parameter { name, .. } => Obstacle::Parameter(Arc::clone(name), left),
+            Misfit::Parameter { name, .. } => Obstacle::Parameter(Arc::clone(name)),
             Misfit::Ability(ability) => lacking(*ability),
             Misfit::Model(_) => Obstacle::UnknownModel(left),
         })

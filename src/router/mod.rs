@@ -131,6 +131,7 @@ struct Inner {
     upstreams: Vec<Around>,
     counters: Counters,
     max_body: usize,
+    replace_signatures: bool,
 }
 
 impl OutcomeRouter {
@@ -232,6 +233,11 @@ impl OutcomeRouter {
 
     pub(crate) fn max_body(&self) -> usize {
         self.inner.max_body
+    }
+
+    /// Returns whether the signatures of requests give way to credentials of targets.
+    pub(crate) fn replaces_signatures(&self) -> bool {
+        self.inner.replace_signatures
     }
 
     /// Returns the name of a target that has no upstream of its own.

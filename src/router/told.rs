@@ -103,7 +103,7 @@ impl Serialize for Obstacle {
             Self::JsonMode => ("json_mode", None),
             Self::Bound => ("bound", None),
             Self::TooLong(time) => ("too_long", Some(time)),
-            Self::Parameter(_, time) => ("parameter", Some(time)),
+            Self::Parameter(_) => ("parameter", None),
             Self::UnknownModel(time) => ("unknown_model", Some(time)),
             Self::Drained => ("drained", None),
             Self::RateLimited(time) => ("rate_limited", Some(time)),

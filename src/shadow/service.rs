@@ -88,10 +88,10 @@ where
         // The clone may not be ready; the instance that was polled is the one to call.
         let clone = self.inner.clone();
         let mut service = mem::replace(&mut self.inner, clone);
-        let limit = self.layer.router.max_body();
         let (parts, body) = request.into_parts();
-        let limit = limit.min(MAX_BYTES);
-        let is_inference = inspect(&parts, &body.size_hint(), limit).is_ok();
+        let size = body.size_hint();
+        let is_inference = inspect(&parts, &size, &self.layer.router).is_ok();
+        let is_inference = is_inference && size.lower() <= MAX_BYTES as u64;
         let request = Request::from_parts(parts, body);
         if is_inference && self.is_chosen(&request) {
             ShadowFuture::collecting(self.layer.clone(), service, request)

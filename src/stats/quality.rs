@@ -2,11 +2,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    aging::{Aging, faded},
-    keep::{KeptQuality, KeptSum, KeptTask},
-    tasks::{TaskKey, Tasks},
-};
+use super::tasks::{TaskKey, Tasks};
+
+mod kept;
+mod reader;
+mod scale;
+
+pub(crate) use reader::Belief;
+use scale::Scale;
 
 /// A model's quality changes with its releases and prompts, not within minutes; with little
 /// feedback, the half-life spans the last 200 scores.
@@ -33,10 +36,6 @@ const LEVEL_MASS: f64 = 30.0;
 const CELL_MASS: f64 = 30.0;
 const TASK_MASS: f64 = 10.0;
 const DRIFT_MASS: f64 = 12.0;
-/// Noise allowed to a sum of residuals before it counts as drift, in standard deviations; and the
-/// variance of one residual, that of a yes or no at 0.7.
-const DRIFT_SIGMAS: f64 = 0.5;
-const RESIDUAL: f64 = 0.21;
 /// Active tasks from which on the one that stands out most is left out of the drift of the whole.
 const TRIM_FROM: usize = 3;
 /// Variance from which on scores tell answers apart: a standard deviation of a tenth.
@@ -47,15 +46,6 @@ const VALID_MASS: f64 = 5.0;
 /// An estimate is never certain.
 const LEAST: f64 = 0.02;
 const MOST: f64 = 0.98;
-/// Width of the sampling, as a share of the posterior's: full width costs half as much regret
-/// again, none locks on to a wrong target.
-const WIDTH: f64 = 0.1;
-const PRIOR_WIDTH: f64 = 0.3;
-/// The same where a request explores: twice what is believed, or a cell that its prior sells short
-/// is never looked into.
-const EXPLORING_WIDTH: f64 = 2.0;
-/// Sums are kept in units of a past age; half-lives after which they are brought up to date.
-const REBASE: f64 = 40.0;
 
 /// How good the answers of a pool's targets are, by task, from reported scores.
 ///
@@ -116,28 +106,6 @@ pub(super) struct Cell {
     pub(super) invalid: f64,
 }
 
-/// What is believed of a target's answers to a task.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Belief {
-    /// Expected score, 0.02 to 0.98.
-    pub(crate) quality: f64,
-    /// Probability that the form is right, 0 to 1.
-    pub(crate) validity: f64,
-    /// Standard deviation to sample `quality` with.
-    pub(crate) sd: f64,
-    /// The same for the few requests that explore: wider by what the cell owes to its prior.
-    pub(crate) exploring_sd: f64,
-    /// Expected score over all tasks.
-    pub(crate) level: f64,
-    /// How much harder (negative) or easier the task is than the rest.
-    pub(crate) task_effect: f64,
-    /// Recent deviation that the slow sums have not taken in yet.
-    pub(crate) drift: f64,
-    /// Decayed number of scores behind the cell, and behind the target.
-    pub(crate) cell_mass: f64,
-    pub(crate) level_mass: f64,
-}
-
 /// When and where a score went, so that it can be corrected.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Recorded {
@@ -170,11 +138,6 @@ impl Quality {
             levels: expected.iter().map(level).collect(),
             tasks: Tasks::new(expected.len(), tasks),
         }
-    }
-
-    /// Starts a reading of what is believed at `now` about answers to a task.
-    pub(crate) fn read(&self, task: TaskKey, now: Instant) -> Reader<'_> {
-        self.reader(self.tasks.find(task), now)
     }
 
     /// Takes in a score of a target's answer to a task. All updates use the values before it.
@@ -280,80 +243,6 @@ impl Quality {
         }
     }
 
-    /// Returns what is worth keeping over a restart.
-    pub(crate) fn keep(&self, now: Instant) -> KeptQuality {
-        let (slow, form) = (self.slow.shrink(now), self.form.shrink(now));
-        let sum = |sum: f64, mass: f64| KeptSum {
-            sum: sum * slow,
-            mass: mass * slow,
-        };
-        let targets = self.levels.len();
-        let tasks = self.tasks.places().map(|(key, place)| {
-            let cells = (0..targets).map(|target| self.tasks.cell(place, target));
-            let effect = self.tasks.effect(place);
-            KeptTask {
-                key: key.0,
-                effect: sum(effect.s, effect.n),
-                cells: cells.clone().map(|cell| sum(cell.s, cell.n)).collect(),
-                forms: cells
-                    .map(|cell| KeptSum {
-                        sum: cell.valid * form,
-                        mass: (cell.valid + cell.invalid) * form,
-                    })
-                    .collect(),
-            }
-        });
-        KeptQuality {
-            gap_s: self.slow.aging.gap(),
-            levels: self
-                .levels
-                .iter()
-                .map(|level| sum(level.s, level.n))
-                .collect(),
-            tasks: tasks.collect(),
-        }
-    }
-
-    /// Takes up what was kept `ago` into a state that is still empty. `places` says where each
-    /// target that was kept is now.
-    pub(crate) fn resume(&mut self, kept: &KeptQuality, places: &[Option<usize>], ago: Duration) {
-        self.slow.aging.resume(kept.gap_s);
-        let slow = self.slow.aging.remains(ago);
-        let form = self.form.aging.remains(ago);
-        for (place, level) in places.iter().zip(&kept.levels) {
-            let level = level.sound(slow);
-            let Some((target, to)) = place.and_then(|at| Some((at, self.levels.get_mut(at)?)))
-            else {
-                continue;
-            };
-            to.s = level.sum;
-            to.n = level.mass;
-            self.all.s += level.sum;
-            self.all.n += level.mass;
-            // How they were spread is not kept: taken for yes and no at 0.7.
-            self.all.scores += level.mass * PRIOR;
-            self.all.squares += level.mass * PRIOR;
-            self.all.ranks += level.mass * target as f64;
-        }
-        for task in &kept.tasks {
-            let place = self.tasks.enter(TaskKey(task.key));
-            let effect = task.effect.sound(slow);
-            let to = self.tasks.effect_mut(place);
-            to.s += effect.sum;
-            to.n += effect.mass;
-            let cells = task.cells.iter().zip(&task.forms);
-            for (at, (cell, checked)) in places.iter().zip(cells) {
-                let (cell, checked) = (cell.sound(slow), checked.sound(form));
-                if let Some(to) = at.and_then(|at| self.tasks.cell_mut(place, at)) {
-                    to.s += cell.sum;
-                    to.n += cell.mass;
-                    to.valid += checked.sum;
-                    to.invalid += (checked.mass - checked.sum).max(0.0);
-                }
-            }
-        }
-    }
-
     /// Returns the decayed number of scores in the pool that tell something: where all are the same,
     /// whatever was answered, none does.
     pub(crate) fn feedback(&self, now: Instant) -> f64 {
@@ -366,16 +255,6 @@ impl Quality {
         let mean = scores / n;
         let variance = (squares / n - mean * mean).max(0.0);
         n * self.slow.shrink(now) * (variance / TELLING).min(1.0)
-    }
-
-    fn reader(&self, task: u32, now: Instant) -> Reader<'_> {
-        Reader {
-            quality: self,
-            task,
-            slow: self.slow.shrink(now),
-            fast: self.fast.shrink(now),
-            form: self.form.shrink(now),
-        }
     }
 
     /// Keeps the list of the tasks that a target's drift comes from. All fade at the same pace, so
@@ -436,178 +315,6 @@ impl Quality {
                 cell.valid *= by;
                 cell.invalid *= by;
             });
-        }
-    }
-}
-
-/// A reading of one task at one time.
-#[derive(Debug)]
-pub(crate) struct Reader<'a> {
-    quality: &'a Quality,
-    task: u32,
-    slow: f64,
-    fast: f64,
-    form: f64,
-}
-
-/// The terms of an estimate.
-struct Terms {
-    level: f64,
-    level_mass: f64,
-    effect: f64,
-    /// The slow estimate.
-    cell: f64,
-    cell_mass: f64,
-    /// Of the target on all tasks, and of this task on top of it.
-    drift: f64,
-    own_drift: f64,
-    validity: f64,
-}
-
-impl Reader<'_> {
-    /// Returns what is believed of one target.
-    pub(crate) fn belief(&self, target: usize) -> Belief {
-        let terms = self.terms(target);
-        let quality = (terms.cell + terms.drift + terms.own_drift).clamp(LEAST, MOST);
-        let level = terms.level.clamp(LEAST, MOST);
-        let rest = CELL_MASS / (terms.cell_mass + CELL_MASS);
-        let of_cell = WIDTH * WIDTH * quality * (1.0 - quality) / (terms.cell_mass + CELL_MASS);
-        let of_prior = rest * rest * level * (1.0 - level) / (terms.level_mass + LEVEL_MASS);
-        let sd = |width: f64| (of_cell + width * width * of_prior).max(0.0).sqrt();
-        Belief {
-            quality,
-            validity: terms.validity,
-            sd: sd(PRIOR_WIDTH),
-            exploring_sd: sd(EXPLORING_WIDTH),
-            level: terms.level,
-            task_effect: terms.effect,
-            drift: terms.drift + terms.own_drift,
-            cell_mass: terms.cell_mass,
-            level_mass: terms.level_mass,
-        }
-    }
-
-    fn terms(&self, target: usize) -> Terms {
-        let Self { quality, slow, .. } = *self;
-        let cell = quality.tasks.cell(self.task, target);
-        let effect = quality.tasks.effect(self.task);
-        let effect = effect.s * slow / (effect.n * slow + TASK_MASS);
-        let (level, level_mass, drift) = match quality.levels.get(target) {
-            Some(level) => (
-                self.level(level, target),
-                level.n * slow,
-                self.drift(level, target),
-            ),
-            None => (PRIOR, 0.0, 0.0),
-        };
-        let cell_mass = cell.n * slow;
-        let prior = (level + effect).clamp(LEAST, MOST);
-        let (valid, invalid) = (cell.valid * self.form, cell.invalid * self.form);
-        // What this task shows beyond the drift of the whole.
-        let recent = cell.drift_n * self.fast;
-        let own_drift = drifted(cell.drift * self.fast - recent * drift, recent);
-        Terms {
-            level,
-            level_mass,
-            effect,
-            cell: (cell.s * slow + CELL_MASS * prior) / (cell_mass + CELL_MASS),
-            cell_mass,
-            drift,
-            own_drift,
-            validity: (valid + VALID * VALID_MASS) / (valid + invalid + VALID_MASS),
-        }
-    }
-
-    /// The level of a target: its own scores, and what is believed where there are few. What is no
-    /// longer observed is believed to be like the rest, in declared order.
-    fn level(&self, level: &Level, rank: usize) -> f64 {
-        let Self { quality, slow, .. } = *self;
-        let prior = level.expected.unwrap_or_else(|| {
-            let all = quality.all;
-            let rest = (slow * (all.s + quality.per_rank * all.ranks) + PRIOR * PRIOR_MASS)
-                / (slow * all.n + PRIOR_MASS);
-            (rest - quality.per_rank * rank as f64).max(LEAST_PRIOR)
-        });
-        (level.s * slow + LEVEL_MASS * prior) / (level.n * slow + LEVEL_MASS)
-    }
-
-    /// The drift of a target on all tasks. Where several are active, the one that stands out most
-    /// is left out: a single task that fails says nothing about the others.
-    fn drift(&self, level: &Level, target: usize) -> f64 {
-        let fast = self.fast;
-        let (mut sum, mut n) = (level.drift * fast, level.drift_n * fast);
-        if n < 1e-3 {
-            return 0.0;
-        }
-        let cells = level.outliers.iter().filter(|task| **task != NONE);
-        let cells = cells.map(|task| self.quality.tasks.cell(*task, target));
-        let active = cells.clone().filter(|cell| cell.drift_n * fast >= 0.5);
-        if active.count() >= TRIM_FROM {
-            let direction = sum.signum();
-            let most = cells.max_by(|a, b| (a.drift * direction).total_cmp(&(b.drift * direction)));
-            if let Some(most) = most.filter(|most| most.drift * direction > 0.0) {
-                sum = direction * (direction * (sum - most.drift * fast)).max(0.0);
-                n = (n - most.drift_n * fast).max(0.0);
-            }
-        }
-        drifted(sum, n)
-    }
-}
-
-/// The mean of `n` residuals that sum to `sum`, less what noise may be.
-fn drifted(sum: f64, n: f64) -> f64 {
-    let noise = DRIFT_SIGMAS * (RESIDUAL * n.max(0.0)).sqrt();
-    sum.signum() * (sum.abs() - noise).max(0.0) / (n.max(0.0) + DRIFT_MASS)
-}
-
-/// The scale of forward-decayed sums.
-#[derive(Debug)]
-struct Scale {
-    aging: Aging,
-    /// The age at which weight is 1.
-    base: f64,
-}
-
-impl Scale {
-    fn new(half_life: Duration, samples: u32, longest: Duration, now: Instant) -> Self {
-        Self {
-            aging: Aging::new(half_life, samples, longest, now),
-            base: 0.0,
-        }
-    }
-
-    /// The factor that brings a sum up to `now`.
-    fn shrink(&self, now: Instant) -> f64 {
-        faded(self.aging.age(now) - self.base)
-    }
-
-    /// The weight of what is recorded at an age.
-    fn grow(&self, age: f64) -> f64 {
-        (age - self.base).min(2.0 * REBASE).exp2()
-    }
-
-    /// Where the base is too far back: moves it, and returns the factor for all sums.
-    fn rebase(&mut self) -> Option<f64> {
-        let by = self.aging.advance(false, self.aging.last()) - self.base;
-        (by > REBASE).then(|| {
-            self.base += by;
-            faded(by)
-        })
-    }
-}
-
-impl Default for Belief {
-    fn default() -> Self {
-        Self {
-            quality: PRIOR,
-            validity: VALID,
-            sd: 0.0,
-            exploring_sd: 0.0,
-            level: PRIOR,
-            task_effect: 0.0,
-            drift: 0.0,
-            cell_mass: 0.0,
-            level_mass: 0.0,
         }
     }
 }

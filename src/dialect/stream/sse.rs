@@ -66,6 +66,10 @@ impl Sse {
             return dispatch(None, block, whole, cut_off, sink);
         }
 
+        // Nothing stands behind a blank line.
+        while let [lines @ .., b'\r' | b'\n'] = block {
+            block = lines;
+        }
         let mut joined = mem::take(&mut self.joined);
         let (mut name, mut data): (_, Option<&[u8]>) = (None, None);
         let mut data_lines = 0_usize;

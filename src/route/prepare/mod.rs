@@ -19,7 +19,7 @@ use super::{
     attempt::{Asked, Attempt, Checking},
     refusal::refuse,
     request_body::RequestBody,
-    rewrite,
+    rewrite, signature,
     waiting::{Place, Waiting},
 };
 use crate::{
@@ -27,8 +27,8 @@ use crate::{
     dialect::{Addressed, Dialect, Endpoint, Located},
     hints::{Call, Candidates, Explain, HoldBack, Mark, Risk, Session, Strict, Task, Tenant},
     router::{
-        Decision, Mode, Needs, NobodyFree, OutcomeRouter, Parameters, Passed, PickRequest,
-        PoolRules, Reason, TargetId, Ticket, Unavailable, Upstream, after,
+        Decision, Mode, Needs, NobodyFree, OutcomeRouter, Passed, PickRequest, PoolRules, Reason,
+        TargetId, Ticket, Unavailable, Upstream, after,
     },
 };
 
@@ -256,9 +256,10 @@ impl<S> Prepared<S> {
             && routed.model() == self.located.model;
         if !observed {
             self.rewrite(
+                router,
+                ticket.target_id(),
                 routed.model(),
                 routed.upstream().map(|upstream| &**upstream),
-                router.parameters(ticket.target_id()).as_deref(),
             );
         }
         if !self.rules.compressed && *routed.reason() != Reason::Observed {
@@ -286,23 +287,27 @@ impl<S> Prepared<S> {
 
     fn send_off<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter) -> Step<S, B> {
         if let Some((upstream, target, model)) = router.off_upstream(&self.located.model) {
-            let parameters = router.parameters(target);
-            self.rewrite(&model, Some(&upstream), parameters.as_deref());
+            self.rewrite(router, target, &model, Some(&upstream));
         }
         self.into_step(None)
     }
 
     fn rewrite(
         &mut self,
+        router: &OutcomeRouter,
+        target: TargetId,
         model: &str,
         upstream: Option<&Upstream>,
-        parameters: Option<&Parameters>,
     ) {
+        if router.replaces_signatures() {
+            signature::remove(&mut self.parts.headers);
+        }
         let mut chunks = std::mem::take(&mut self.chunks);
         let content_type = self.parts.headers.get(header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let is_json = content_type.is_some_and(is_json);
-        let changed = parameters
+        let changed = router
+            .parameters(target)
             .filter(|_| is_json)
             .and_then(|parameters| parameters.edits(chunks.make_contiguous()))
             .unwrap_or_default();

@@ -201,15 +201,19 @@ impl<'a> Evaluation<'a> {
     /// Looks at every target that may serve the request.
     pub(super) fn look(&mut self) -> Result<(), Unavailable> {
         let inner = self.inner;
+        let mut may_shun = false;
         let mut eligible: SmallVec<[u32; 8]> = inner
             .reachable(self.name, self.pool)
             .filter(|(_, target)| inner.excluded(target, self.name, self.request).is_none())
+            .inspect(|(_, target)| may_shun |= target.fit.may_shun(self.request))
             .filter_map(|(index, _)| u32::try_from(index).ok())
             .collect();
         if eligible.is_empty() {
             return Err(inner.unserved(self.name, self.pool, self.request));
         }
-        self.spare(&mut eligible);
+        if may_shun {
+            self.spare(&mut eligible);
+        }
         // That nobody else is there is no reason to bother a failing target with a copy.
         self.sole = eligible.len() == 1 && !self.request.shadow;
         let mut chance = Rng::new(inner.seed ^ CHANCE, self.number);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::aging::Aging, reader::drifted, *};
 
 const TARGETS: usize = 3;
 const EXPECTED: [Option<f64>; TARGETS] = [None, Some(0.9), None];
