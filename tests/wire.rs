@@ -102,9 +102,15 @@ fn response(vector: &Vector, piece: usize) -> Result<Option<Value>, Bad> {
         .and_then(|kind| kind.to_str().ok());
     let content_type = content_type.unwrap_or_default();
     let mut summary = None;
-    if let Some(framing) = Framing::of(content_type) {
-        let path = path.split('?').next().unwrap_or_default();
-        let Some((dialect, _)) = dialect::detect(path) else {
+    let known = dialect::detect(path.split('?').next().unwrap_or_default());
+    // An answer that refuses comes whole, however it was asked for.
+    let streams = vector.streams() && status.is_some_and(|status| status.is_success());
+    let framing = match known {
+        Some((dialect, _)) => Framing::of_answer(dialect, content_type, streams),
+        None => Framing::of(content_type),
+    };
+    if let Some(framing) = framing {
+        let Some((dialect, _)) = known else {
             return Ok(None);
         };
         summary = Some(observe(dialect, framing, &body, piece));

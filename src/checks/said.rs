@@ -17,7 +17,7 @@ impl Said {
     /// Reads an answer that is one JSON document.
     pub(super) fn in_whole(body: &[u8]) -> Self {
         let mut said = Self::default();
-        let Ok(answer) = Object::parse(body.trim_ascii_start()) else {
+        let Ok(answer) = Object::parse(body) else {
             return said;
         };
         let [choices, output, content, completion, reason] =

@@ -21,6 +21,8 @@ pub enum Finish {
     Overloaded,
     /// The provider failed.
     Failed,
+    /// The provider gave up waiting for the model.
+    TimedOut,
 }
 
 impl Finish {
@@ -54,7 +56,8 @@ impl Finish {
             | "toomanytoolcalls"
             | "unexpectedtoolcall" => Self::Malformed,
             "insufficientsystemresource" => Self::Overloaded,
-            "error" | "errorlimit" | "timeout" => Self::Failed,
+            "error" | "errorlimit" => Self::Failed,
+            "timeout" => Self::TimedOut,
             image if image.starts_with("image") => Self::Filtered,
             _ => Self::Done,
         }
@@ -88,6 +91,7 @@ impl Finish {
             Self::Filtered => Verdict::new(Class::ContentFilter),
             Self::Overloaded => Verdict::new(Class::Overloaded),
             Self::Failed => Verdict::new(Class::ServerError),
+            Self::TimedOut => Verdict::new(Class::Timeout),
         }
     }
 }
@@ -122,7 +126,8 @@ mod tests {
                  malformed_tool_use OTHER",
             ),
             (Finish::Overloaded, "insufficient_system_resource"),
-            (Finish::Failed, "error ERROR ERROR_LIMIT TIMEOUT"),
+            (Finish::Failed, "error ERROR ERROR_LIMIT"),
+            (Finish::TimedOut, "TIMEOUT"),
         ] {
             for reason in reasons.split_whitespace() {
                 assert_eq!(Finish::from_reason(reason), expected, "{reason}");

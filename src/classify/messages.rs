@@ -158,6 +158,8 @@ const MODEL_PARTS: &[&str] = &[
     "the model's context length is",
     "exceeds the model's maximum context length",
     "longer than the maximum model length",
+    // Mistral: "… too large for model with 32768 maximum context length".
+    "too large for model with",
     // llama.cpp.
     "exceeds the available context size",
     // Bedrock; the apostrophe is a typographic one at times.

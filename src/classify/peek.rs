@@ -13,14 +13,22 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+/// Returns a document without what may stand before it: a byte order mark, whitespace.
+pub(super) fn document(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    bytes.trim_ascii_start()
+}
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// The text of one valid JSON value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
-    /// Checks that `bytes` are one JSON value, whitespace around it aside.
+    /// Checks that `bytes` are one JSON value, whitespace around it and a byte order mark aside.
     pub(crate) fn parse(bytes: &'a [u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice::<&RawValue>(bytes).map(|raw| Self(raw.get()))
+        serde_json::from_slice::<&RawValue>(document(bytes)).map(|raw| Self(raw.get()))
     }
 
     /// Returns the value that `bytes` start with, unchecked: what is wrong with it comes out as

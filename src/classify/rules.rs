@@ -2,13 +2,13 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 
 use super::{
     Classify, Seen, answer,
-    class::{Class, Verdict},
+    class::{Class, Scope, Verdict},
     endings::Ending,
     error_view::ErrorView,
     finish::Finish,
     judge,
     limits::Limits,
-    peek::Object,
+    peek::{Object, document},
     retry_after::{epoch_reset, retry_after},
     seen::{BodySeen, StreamSummary},
     transport::Transport,
@@ -41,9 +41,7 @@ type Parsed<'a> = serde_json::Result<Object<'a>>;
 
 fn parse<'a>(body: &'a BodySeen<'_>) -> Option<Parsed<'a>> {
     match body {
-        BodySeen::Whole(body) if body.len() <= MAX_BODY => {
-            Some(Object::parse(body.trim_ascii_start()))
-        }
+        BodySeen::Whole(body) if body.len() <= MAX_BODY => Some(Object::parse(body)),
         _ => None,
     }
 }
@@ -114,7 +112,7 @@ fn whole(body: &[u8], json: Option<&Parsed<'_>>, headers: &HeaderMap, status: u1
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
-    let text = body.trim_ascii_start();
+    let text = document(body);
     let looks_json = matches!(text.first(), Some(b'{' | b'['));
     if text.is_empty() {
         // Only a 200 promises content.
@@ -146,11 +144,24 @@ fn add_headers(verdict: &mut Verdict, seen: &Seen<'_>) {
     verdict.retry_after = asked;
     if matches!(verdict.class, Class::RateLimited | Class::QuotaExhausted) {
         let limits = Limits::from_headers(seen.headers, seen.wall);
-        verdict.scope = verdict.scope.or(limits.exhausted());
+        verdict.scope = verdict
+            .scope
+            .or(limits.exhausted())
+            .or_else(|| policy_scope(seen.headers));
         let reset = limits
             .exhausted_reset()
             .or_else(|| epoch_reset(seen.headers, seen.wall));
         verdict.retry_after = asked.or(reset);
+    }
+}
+
+/// Azure names the policy that refused: `DeploymentRatelimit-Token`.
+fn policy_scope(headers: &HeaderMap) -> Option<Scope> {
+    let policy = headers.get("policy-id")?.to_str().ok()?;
+    match policy.rsplit('-').next()? {
+        "Token" => Some(Scope::Tokens),
+        "Request" => Some(Scope::Requests),
+        _ => None,
     }
 }
 

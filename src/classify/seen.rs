@@ -139,6 +139,11 @@ impl StreamSummary {
         }
     }
 
+    /// Takes in that a call of a tool has begun: an answer, but no content before its first delta.
+    pub(crate) fn begin_call(&mut self) {
+        self.answered = true;
+    }
+
     /// Takes in a finish reason, of one choice among several perhaps.
     pub(crate) fn add_finish(&mut self, finish: Finish) {
         self.finish = Some(finish.of_choices(self.finish));

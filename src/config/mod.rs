@@ -66,8 +66,7 @@
 //! vision = true                    # false: requests with images go elsewhere
 //! tools = true                     # false: requests with tools go elsewhere
 //! json_mode = true                 # false: requests for JSON go elsewhere
-//! compatibility_group = "openai"   # targets that read each other's state; those of one upstream
-//!                                  # unless given
+//! compatibility_group = "openai"   # of targets that read each other's state; else one per upstream
 //! [pool.target.parameters]         # changes at the top of a JSON body; none unless given
 //! rename = { max_tokens = "max_completion_tokens" }
 //! drop = ["logit_bias"]
@@ -88,6 +87,10 @@
 //! written to it (`written`); else they cost as any other, see [`Price`](crate::Price). Streams in
 //! the OpenAI format say what they used only where they are asked to, see
 //! [`Pool::ask_usage`](crate::Pool::ask_usage).
+//!
+//! A request that its caller signed for AWS, as boto3 does, is routed, too: like every key of a caller's
+//! its signature is taken off, and `api_key_env` names the upstream's own, a Bedrock API key. See
+//! [`Builder::replace_signatures`](crate::router::Builder::replace_signatures).
 //!
 //! Beside these, a target has a `weight` (1 unless given) where the policy is `weighted`; see
 //! [`Target::weight`](crate::Target::weight). `valid_json` checks answers to requests in JSON mode, as

@@ -70,7 +70,17 @@ pub(super) fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamS
         b"message_start" => {
             summary.add_usage(message.and_then(|message| Usage::within(&message.object())));
         }
-        b"content_block_start" => summary.add_parts(block.map(Parts::of_block).unwrap_or_default()),
+        b"content_block_start" => {
+            let kind = block.and_then(|block| block.field("type"));
+            if kind
+                .and_then(Json::text)
+                .is_some_and(|kind| kind.ends_with("tool_use"))
+            {
+                summary.begin_call();
+            } else {
+                summary.add_parts(block.map(Parts::of_block).unwrap_or_default());
+            }
+        }
         b"content_block_delta" => summary.add_parts(delta.map(Parts::of_block).unwrap_or_default()),
         b"message_delta" => {
             let reason = delta.and_then(|delta| delta.field("stop_reason"));
@@ -112,8 +122,8 @@ fn is_plain_delta(data: &[u8], summary: &StreamSummary) -> bool {
     };
     let only_thinks =
         || stream::only_delta(rest).is_some_and(|delta| !Parts::of_block(delta).answer);
-    summary.answered
-        || summary.first_content.is_some() && ERROR.find(rest).is_none() && only_thinks()
+    summary.first_content.is_some()
+        && (summary.answered || ERROR.find(rest).is_none() && only_thinks())
 }
 
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));

@@ -9,7 +9,9 @@ use crate::classify::{Finish, Json, Object, Parts, StreamSummary, Usage, says};
 /// Amazon Bedrock: `/model/{modelId}/converse` and `/invoke`, streamed and not. The id may be that
 /// of a model, an inference profile or a whole ARN.
 ///
-/// A signature covers path and body: a signer has to sit below routing. What `/invoke` takes is up
+/// A signature covers path and body: a signer has to sit below routing, or the target's own key has
+/// to take its place; see
+/// [`Builder::replace_signatures`](crate::router::Builder::replace_signatures). What `/invoke` takes is up
 /// to the family of the model: targets of one pool have to be of one family there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bedrock;
@@ -98,12 +100,10 @@ fn read(name: Option<&[u8]>, data: &Object<'_>, summary: &mut StreamSummary) {
 fn read_named(name: &[u8], data: &Object<'_>, summary: &mut StreamSummary) {
     match name {
         b"contentBlockStart" => {
-            // A tool's name is generated before its input is.
             let start = data.field("start");
-            summary.add_parts(Parts {
-                answer: says(start.and_then(|start| start.field("toolUse"))),
-                ..Parts::default()
-            });
+            if says(start.and_then(|start| start.field("toolUse"))) {
+                summary.begin_call();
+            }
         }
         b"contentBlockDelta" => {
             let delta = data.field("delta");

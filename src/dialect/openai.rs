@@ -131,12 +131,14 @@ fn read_response(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {
             refusal: said && kind.contains("refusal"),
         });
     }
-    // A tool's name is generated before its arguments are.
     let item = item
         .and_then(|item| item.field("type"))
         .and_then(Json::text);
-    let is_call = item.is_some_and(|item| item.ends_with("_call"));
-    if is_call || says(partial) {
+    let call = item.filter(|item| item.ends_with("_call"));
+    let argued = call.as_deref().is_some_and(|call| ARGUED.contains(&call));
+    if argued && kind.ends_with(".added") {
+        summary.begin_call();
+    } else if call.is_some() || says(partial) {
         summary.add_parts(Parts::ANSWER);
     }
 
@@ -163,6 +165,9 @@ fn read_response(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {
         _ => {}
     }
 }
+
+/// Calls whose arguments follow in deltas.
+const ARGUED: &[&str] = &["function_call", "custom_tool_call", "mcp_call"];
 
 /// An event of streamed speech or images: `speech.audio.delta`, `image_generation.completed`.
 fn read_media(kind: &str, data: &Object<'_>, summary: &mut StreamSummary) {

@@ -7,6 +7,7 @@ use http::{
     request::Parts,
     uri::PathAndQuery,
 };
+use smallvec::SmallVec;
 
 use super::signature;
 use crate::{
@@ -64,18 +65,16 @@ pub(super) fn rename(
     // Of several, servers differ in which one they read.
     let is_named = located.model == model && located.sites.len() == 1;
     let sites = if is_named { &[] } else { &*located.sites };
-    let written = sites.iter().map(|site| {
-        let edit = Edit::new(site.range.clone(), site.place.write(model)?);
-        Some((site.place, edit))
-    });
-    let written: Vec<_> = written.collect::<Option<_>>().unwrap_or_default();
-    let (path, body): (Vec<_>, Vec<_>) = written.into_iter().partition(|(it, _)| it.is_path());
-    for (_, edit) in path {
-        if let Some(renamed) = rename_path(uri, &edit) {
+    let written = sites.iter().map(|site| site.place.write(model));
+    let written: Option<SmallVec<[Bytes; 2]>> = written.collect();
+    for (site, with) in sites.iter().zip(written.unwrap_or_default()) {
+        let edit = Edit::new(site.range.clone(), with);
+        if !site.place.is_path() {
+            edits.push(edit);
+        } else if let Some(renamed) = rename_path(uri, &edit) {
             *uri = renamed;
         }
     }
-    edits.extend(body.into_iter().map(|(_, edit)| edit));
     // An addition stands at the end of what comes before it.
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     if edits.is_empty() {

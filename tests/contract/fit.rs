@@ -4,7 +4,8 @@ use http::{Request, Response};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_outcome::{
     Class, Explain, FailoverLayer, Mode, OutcomeRouter, OutcomeRoutingLayer, PickRequest, Pool,
-    Reason, ResponseBody, Routed, Session, ShadowLayer, Target, Upstream, router::Obstacle,
+    Reason, ResponseBody, Routed, Session, ShadowLayer, Target, Upstream, dialect::Groq,
+    router::Obstacle,
 };
 
 use crate::support::*;
@@ -148,6 +149,26 @@ async fn a_refusal_says_of_every_target_why_it_cannot_take_the_request() {
     let error = text(response.into_body()).await;
     assert!(error.starts_with(r#"{"type":"error","error":{"type":"invalid_request_error""#));
     assert!(provider.models().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_an_upstream_does_not_have_is_asked_for_elsewhere() {
+    let groq = Upstream::new("http://one.example/v1")
+        .unwrap()
+        .dialect(&Groq);
+    let router = router([Target::new("a").upstream(groq), Target::new("b")]);
+    let provider = Provider::good();
+    let service = stack(&router, &provider);
+    let body = r#"{"model":"p","input":"x"}"#;
+    for (path, expected) in [
+        ("/v1/moderations", Some(Obstacle::Operation("/moderations"))),
+        ("/v1/embeddings", None),
+    ] {
+        let request = post(&format!("http://provider.example{path}"), body);
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(because(&response), expected);
+    }
+    assert_eq!(provider.models(), ["b", "a"]);
 }
 
 #[tokio::test(start_paused = true)]

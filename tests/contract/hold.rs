@@ -162,11 +162,15 @@ async fn hold_back_can_be_switched_off() {
     assert_about(held, 5.0);
 }
 
+/// How Mistral says that it failed.
+const FAILED: &str = r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}"#;
+
 #[tokio::test(start_paused = true)]
 async fn an_error_before_the_first_content_is_failed_over_and_never_seen() {
     for broken in [
         vec![event(ERROR), event("[DONE]")],
         vec![event(ROLE), Step::Wait(seconds(1.0)), event(ERROR)],
+        vec![event(ROLE), event(FAILED), event("[DONE]")],
         vec![event(ROLE), Step::Error("reset")],
         vec![event(ROLE)],
     ] {

@@ -15,6 +15,7 @@ mod mode;
 mod passing;
 mod readiness;
 mod shadow;
+mod signatures;
 mod stalls;
 mod usage;
 mod waiting;

@@ -52,8 +52,14 @@ fn foreign() -> Vec<(&'static str, Request<()>)> {
                 .unwrap(),
         ),
         (
-            "signed",
+            "with a digest",
             json(Request::post(CHAT).header("content-digest", "sha-256=:x:"))
+                .body(())
+                .unwrap(),
+        ),
+        (
+            "signed",
+            json(Request::post(CHAT).header("authorization", "AWS4-HMAC-SHA256 Credential=x"))
                 .body(())
                 .unwrap(),
         ),
@@ -94,7 +100,7 @@ async fn what_is_no_inference_reaches_the_inner_service_before_its_body() {
             (Passed::NotInference, 10),
             (Passed::ContentType, 4),
             (Passed::Encoded, 2),
-            (Passed::Signed, 2),
+            (Passed::Signed, 4),
         ],
     );
     assert_account(&router, &[]);

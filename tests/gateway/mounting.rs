@@ -50,6 +50,38 @@ async fn it_says_that_it_is_alive_and_what_it_serves() {
 }
 
 #[tokio::test]
+async fn each_sdk_finds_the_models_where_it_looks_for_them() {
+    let provider = Raw::json(200, OK).await;
+    let (address, _) = gateway(&[&provider]).await;
+    for (header, path, pointer, name) in [
+        (
+            "x-goog-api-key",
+            "/v1beta/models",
+            "/models/2/name",
+            "models/first",
+        ),
+        (
+            "x-goog-api-key",
+            "/v1beta/models/first",
+            "/name",
+            "models/first",
+        ),
+        ("authorization", "/openai/v1/models", "/data/2/id", "first"),
+        ("authorization", "/openai/v1/models/first", "/id", "first"),
+    ] {
+        let answer = get(address, path, Some(header)).await;
+        let answer: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        let told = answer.pointer(pointer).and_then(serde_json::Value::as_str);
+        assert_eq!(told, Some(name), "{path}: {answer}");
+    }
+    for path in ["/v1beta/modelsx", "/v1beta/models/", "/v2/models"] {
+        let answer = get(address, path, None).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+    assert!(provider.seen().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_not_routed_goes_to_the_default_upstream() {
     let provider = Raw::json(200, OK).await;
     let other = Raw::json(200, "{\"object\":\"list\"}").await;

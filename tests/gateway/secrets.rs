@@ -70,6 +70,15 @@ async fn f39_only_the_targets_own_credential_reaches_an_upstream() {
                 .lines()
                 .filter(|line| line.contains("own-secret"))
                 .collect();
+            // Where neither path nor upstream says which SDK it is, the caller's header does.
+            let carried = match (path, carried) {
+                ("/v1/files", Some("authorization: Bearer own-secret"))
+                    if header == "x-goog-api-key" =>
+                {
+                    Some("x-goog-api-key: own-secret")
+                }
+                _ => carried,
+            };
             assert_eq!(
                 secrets,
                 carried.into_iter().collect::<Vec<_>>(),
@@ -95,6 +104,40 @@ async fn f39_a_failover_takes_no_credential_along() {
     let seen = &fine.seen()[0];
     assert!(
         seen.contains("Bearer canary-two") && !seen.contains("canary-one"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn f39_a_signature_of_the_callers_gives_way_to_the_own_key() {
+    const CONVERSED: &str = "{\"output\":{\"message\":{\"content\":[{\"text\":\"Hi\"}]}}}";
+    let provider = Raw::json(200, CONVERSED).await;
+    let source = format!(
+        "[[upstream]]\nname = \"a\"\nbase_url = \"http://{}\"\ndialect = \"bedrock\"\n\
+         api_key_env = \"A_KEY\"\n[[pool]]\nname = \"chat\"\n\
+         targets = [{{ model = \"us.first:0\", upstream = \"a\" }}]\n",
+        provider.address
+    );
+    let config = Config::parse("test.toml", &source, |_| Some("own-secret".to_owned())).unwrap();
+    let address = start(Gateway::from_config(config).unwrap()).await;
+    let request = Request::post(format!("http://{address}/model/chat/converse"))
+        .header("content-type", "application/json")
+        .header("authorization", "AWS4-HMAC-SHA256 Credential=canary")
+        .header("x-amz-content-sha256", "canary")
+        .header("x-amz-date", "20260101T000000Z")
+        .header("x-amz-security-token", "canary")
+        .body(Full::new(Bytes::from("{\"messages\":[]}")));
+    let response = send(request.unwrap()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(text(response.headers(), "x-outcome-model"), "us.first:0");
+    let seen = &provider.seen()[0];
+    assert!(
+        seen.starts_with("POST /model/us.first%3A0/converse "),
+        "{seen}"
+    );
+    assert!(seen.contains("authorization: Bearer own-secret"), "{seen}");
+    assert!(
+        !seen.contains("canary") && !seen.contains("x-amz-"),
         "{seen}"
     );
 }

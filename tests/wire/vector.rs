@@ -37,6 +37,11 @@ impl Vector {
         }
     }
 
+    /// Whether the request asked for a stream.
+    pub(crate) fn streams(&self) -> bool {
+        self.0.get("stream").and_then(Value::as_bool) == Some(true)
+    }
+
     pub(crate) fn headers(&self) -> Result<HeaderMap, Bad> {
         let headers = self.value("headers")?.as_object();
         let headers = headers.ok_or_else(|| Bad("`headers` is no object".into()))?;

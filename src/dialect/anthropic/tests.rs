@@ -61,13 +61,14 @@ fn of_thinking_only_more_of_it_is_skipped() {
 }
 
 #[test]
-fn a_named_tool_is_content() {
+fn a_named_tool_is_an_answer_and_its_input_the_content() {
     let seen = events(
         r#"{"type":"content_block_start","content_block":{"type":"text","text":""}}
            {"type":"content_block_start","content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}
-           {"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":""}}"#,
+           {"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":""}}
+           {"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{"}}"#,
     );
-    assert_eq!((seen.first_content, seen.answered), (Some(1), true));
+    assert_eq!((seen.first_content, seen.answered), (Some(3), true));
 }
 
 #[test]

@@ -35,12 +35,9 @@ impl Framing {
     }
 
     /// Returns the framing of an answer in a dialect; `stream` tells whether the request asked for
-    /// a stream.
-    pub(crate) fn of_answer(
-        dialect: &dyn Dialect,
-        content_type: &str,
-        stream: bool,
-    ) -> Option<Self> {
+    /// a stream. `None` where the answer comes whole.
+    #[must_use]
+    pub fn of_answer(dialect: &dyn Dialect, content_type: &str, stream: bool) -> Option<Self> {
         let grows =
             || stream && matches!(dialect.name(), "gemini" | "vertex") && is_json(content_type);
         Self::of(content_type).or_else(|| grows().then_some(Self::Array))

@@ -18,18 +18,23 @@ class Bedrock(Client):
 
     name, wire = "boto3", Wire()
     codes = {400: "ValidationException", 404: "ResourceNotFoundException", 429: "ThrottlingException"}
-
-    # Named, or the other one's key would come before the signature.
+    # Named, or a bearer token in the environment would come before the signature.
     signature = "v4"
+    authorization = "AWS4-HMAC-SHA256 "
     keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "aws_session_token": KEY}
 
     def __init__(self, gateway):
         self.client = self.connect(gateway.url)
+        self.client.meta.events.register("before-send.bedrock-runtime.*", self.before_send)
         self.errors = {status: getattr(self.client.exceptions, code) for status, code in self.codes.items()}
 
     def connect(self, url):
         config = Config(retries={"total_max_attempts": 1}, read_timeout=TIMEOUT, signature_version=self.signature)
         return boto3.client("bedrock-runtime", endpoint_url=url, region_name="us-east-1", config=config, **self.keys)
+
+    def before_send(self, request, **_):
+        authorization = request.headers["authorization"].decode()
+        assert authorization.startswith(self.authorization), "not the way that is meant"
 
     def asked(self, name, **more):
         return {"modelId": self.model(name), "messages": MESSAGES, "inferenceConfig": {"maxTokens": MAX_TOKENS}, **more}
@@ -75,16 +80,14 @@ class BedrockBearer(Bedrock):
 
     name = "boto3-bearer"
     signature = None
+    authorization = "Bearer " + KEY
     keys = {}
 
     def connect(self, url):
         os.environ["AWS_BEARER_TOKEN_BEDROCK"] = KEY
         # It shows the key to nobody but a TLS endpoint: here one whose TLS ends on this side.
-        client = super().connect(url.replace("http://", "https://"))
+        return super().connect(url.replace("http://", "https://", 1))
 
-        def end_tls(request, **_):
-            assert request.headers["authorization"] == b"Bearer " + KEY.encode(), "the other one's way"
-            request.url = request.url.replace("https://", "http://", 1)
-
-        client.meta.events.register("before-send.bedrock-runtime.*", end_tls)
-        return client
+    def before_send(self, request, **_):
+        super().before_send(request)
+        request.url = request.url.replace("https://", "http://", 1)
