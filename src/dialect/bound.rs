@@ -5,12 +5,15 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 
-use super::{json::Value, words::mentions};
+use super::{
+    json::{self, Value},
+    words::mentions,
+};
 
 /// The messages of a request, by the name that they have at the top of its body: the name tells who
 /// wrote them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turns {
+enum Turns {
     /// `messages`, of chat completions and Anthropic's messages.
     Messages,
     /// `input`, of responses.
@@ -19,12 +22,28 @@ pub(super) enum Turns {
     Contents,
 }
 
+/// Returns whether a message of a request holds state that only the provider of its conversation can
+/// read. It takes a look at all of the body, for those who have somebody else to send it to.
+pub(crate) fn holds_state(body: &[Bytes]) -> bool {
+    json::members(body)
+        .map_while(Result::ok)
+        .any(|(key, value)| {
+            let turns = match &*key {
+                "messages" => Turns::Messages,
+                "input" => Turns::Input,
+                "contents" => Turns::Contents,
+                _ => return false,
+            };
+            is_bound(body, turns, &value)
+        })
+}
+
 /// Returns whether a message holds something that another provider would refuse: signed or
 /// encrypted reasoning, or the id of an item that is stored with the provider.
 ///
 /// A look for the words comes first; only where one occurs the messages are read. A word that is
 /// written with escapes is not seen: no client writes it so.
-pub(super) fn is_bound(body: &[Bytes], turns: Turns, value: &Value<'_>) -> bool {
+fn is_bound(body: &[Bytes], turns: Turns, value: &Value<'_>) -> bool {
     static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ignature\""));
     static REDACTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("redacted_thinking"));
     static ENCRYPTED: LazyLock<Finder<'static>> =
@@ -102,7 +121,6 @@ fn members<'a>(object: &Value<'a>) -> impl Iterator<Item = (std::borrow::Cow<'a,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::json;
 
     fn bound(body: &str) -> bool {
         let by = |len: usize| {
@@ -111,17 +129,7 @@ mod tests {
                 .chunks(len)
                 .map(Bytes::copy_from_slice)
                 .collect();
-            json::members(&chunks)
-                .map(Result::unwrap)
-                .any(|(key, value)| {
-                    let turns = match &*key {
-                        "messages" => Turns::Messages,
-                        "input" => Turns::Input,
-                        "contents" => Turns::Contents,
-                        _ => return false,
-                    };
-                    is_bound(&chunks, turns, &value)
-                })
+            holds_state(&chunks)
         };
         let whole = by(body.len());
         for len in 1..body.len() {

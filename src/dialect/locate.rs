@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::{
     Endpoint, EndpointKind, Fields, Located, Place, Site, Unroutable,
-    bound::{Turns, is_bound},
     json::{self, Value},
     path, site,
 };
@@ -85,9 +84,7 @@ pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located
                 let format = value.last("format").ok().flatten();
                 json_mode |= format.is_some_and(|format| is_json_format(&format));
             }
-            "messages" => messages = Some((Turns::Messages, value)),
-            "input" => messages = Some((Turns::Input, value)),
-            "contents" => messages = Some((Turns::Contents, value)),
+            "messages" | "input" | "contents" => messages = Some(value),
             "previous_response_id" | "conversation" => bound |= !value.is_null(),
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
                 max_output_tokens = value.as_u64().or(max_output_tokens);
@@ -118,15 +115,9 @@ pub(super) fn read(content_type: Option<&str>, body: &[Bytes]) -> Result<Located
         tools,
         json_mode,
         // Without tools the loop is over, and this need not be read twice.
-        tool_loop: tools
-            && messages
-                .as_ref()
-                .is_some_and(|(_, messages)| ends_in_tool_result(messages)),
+        tool_loop: tools && messages.as_ref().is_some_and(ends_in_tool_result),
         fields,
-        bound: bound
-            || messages
-                .as_ref()
-                .is_some_and(|(turns, messages)| is_bound(body, *turns, messages)),
+        bound,
     })
 }
 

@@ -56,6 +56,7 @@ pub use self::{
     vllm::Vllm,
 };
 pub(crate) use self::{
+    bound::holds_state,
     content::{has_images, session_key, stable_hash},
     fields::field_hash,
     prompt::Prompt,
@@ -262,8 +263,8 @@ pub struct Located {
     pub tool_loop: bool,
     /// The names of the members at the top of a JSON body.
     pub fields: Fields,
-    /// Whether it carries state that only the provider of its conversation can read: signed or
-    /// encrypted reasoning, or the id of an answer that is stored there.
+    /// Whether it refers to state that is stored with the provider of its conversation, by the id of
+    /// an answer. What its messages hold is not looked for here.
     pub bound: bool,
 }
 

@@ -321,6 +321,9 @@ impl Assembly {
             self.add_target(index, rank, target, now);
         }
         let added = self.targets.get(first..).unwrap_or_default();
+        let mut groups = added.iter().map(|target| target.fit.compatibility);
+        let group = groups.next();
+        let groups_differ = groups.any(|other| Some(other) != group);
         let blind = added.iter().any(|target| target.fit.lacks_images());
         self.pools.push(PoolEntry {
             name: pool.name.into(),
@@ -340,6 +343,7 @@ impl Assembly {
             ask_usage: pool.ask_usage,
             cascade: pool.cascade.then_some(pool.cascade_below),
             checks: Checks::new(&pool.checks).or_else(|| Checks::new(checks)),
+            groups_differ,
             images_matter: AtomicBool::new(blind),
         });
         Ok(())

@@ -32,6 +32,8 @@ pub(super) struct PoolEntry {
     pub(super) beliefs: Beliefs,
     pub(super) checks: Option<Checks>,
     pub(super) cascade: Option<Score>,
+    /// Whether its targets cannot all read each other's state.
+    pub(super) groups_differ: bool,
     /// Whether somebody cares if a request holds images: it takes a look at its messages.
     pub(super) images_matter: AtomicBool,
 }

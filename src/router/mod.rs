@@ -264,6 +264,7 @@ impl OutcomeRouter {
             ask_usage: pool.ask_usage,
             checks: pool.checks.clone(),
             cascade: pool.cascade,
+            groups_differ: pool.groups_differ,
             images_matter: pool.images_matter.load(Ordering::Relaxed),
         })
     }
@@ -344,6 +345,8 @@ pub(crate) struct PoolRules {
     pub(crate) cascade: Option<Score>,
     /// Whether it matters if a request holds images.
     pub(crate) images_matter: bool,
+    /// Whether it matters if a request holds state that only some of the targets can read.
+    pub(crate) groups_differ: bool,
 }
 
 impl Inner {

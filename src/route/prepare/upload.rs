@@ -101,7 +101,8 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             images: rules.images_matter && dialect::has_images(body),
                             tools: located.tools,
                             json_mode: located.json_mode,
-                            bound: located.bound,
+                            bound: located.bound
+                                || rules.groups_differ && dialect::holds_state(body),
                             fields: std::mem::take(&mut located.fields),
                             operation: endpoint.operation,
                         };
