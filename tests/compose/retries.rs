@@ -182,3 +182,30 @@ async fn failover_pauses_before_the_same_target_and_keeps_the_providers_wait() {
         assert_eq!(call.verdict().unwrap().class, Class::Success);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn headers_of_a_refusal_do_not_reach_the_answer_of_another() {
+    let refusal = [
+        ("retry-after", "60"),
+        ("retry-after-ms", "60000"),
+        ("x-should-retry", "true"),
+        ("x-ratelimit-remaining-requests", "0"),
+        ("anthropic-ratelimit-requests-remaining", "0"),
+    ];
+    let router = three();
+    let provider = Provider::new(move |_, number| match number {
+        0 => status(429, &refusal),
+        _ => good(),
+    });
+    let answer = ServiceBuilder::new()
+        .layer(FailoverLayer::new(router.clone()))
+        .layer(OutcomeRoutingLayer::new(router))
+        .service(provider.clone())
+        .oneshot(request("a"))
+        .await
+        .unwrap();
+    assert_eq!(provider.models(), ["a", "b"]);
+    for (name, _) in refusal {
+        assert!(!answer.headers().contains_key(name), "{name}");
+    }
+}
