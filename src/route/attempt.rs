@@ -10,23 +10,26 @@ use http_body::Frame;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{inspect::is_encoded, stall::Stall, usage::UsageFilter};
+use super::{
+    checking::{Checking, JUDGED},
+    inspect::is_encoded,
+    shape::{Shape, shape_of},
+    stall::Stall,
+    usage::{UsageFilter, refuses_to_tell},
+};
 use crate::{
-    checks::{Answer, Checks, Graded},
+    checks::{Answer, Graded},
     classify::{
         BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
         classify_with_usage,
     },
     dialect::{
-        Dialect, EndpointKind,
+        Dialect,
         stream::{Framing, Observer},
     },
     hints::{AttemptIndex, Call, Mark},
-    router::{Outcome, OutcomeId, OutcomeRouter, Score, Ticket},
+    router::{Outcome, OutcomeId, OutcomeRouter, Ticket},
 };
-
-/// How much of a body that is no stream is kept for its judgement.
-const JUDGED: usize = 1024 * 1024;
 
 /// One open attempt: what was seen of its answer, and the ticket it will settle.
 pub(super) struct Attempt {
@@ -67,19 +70,6 @@ struct Head {
     headers: HeaderMap,
 }
 
-/// What a check needs to know of the request, and what it cannot have of the answer otherwise.
-pub(super) struct Checking {
-    checks: Checks,
-    endpoint: EndpointKind,
-    task: Option<String>,
-    json_mode: bool,
-    /// Below which quality the answer is asked for again.
-    cascade: Option<Score>,
-    /// The beginning of a body that is not kept whole.
-    copy: Vec<u8>,
-    complete: bool,
-}
-
 /// How the body is watched.
 enum Watch {
     /// Not at all: too long, or compressed.
@@ -91,19 +81,6 @@ enum Watch {
     },
     /// Event by event.
     Stream(Box<Observer>),
-}
-
-/// What the head says about holding the answer back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// A failure: its body is read before the head is released.
-    Failure,
-    /// A short answer: held to its end.
-    Whole,
-    /// A stream of events: held to its first content.
-    Stream,
-    /// Something that must flow at once.
-    Flow,
 }
 
 impl Attempt {
@@ -422,34 +399,6 @@ impl Attempt {
     }
 }
 
-impl Checking {
-    pub(super) fn new(
-        checks: Checks,
-        endpoint: EndpointKind,
-        task: Option<&str>,
-        json_mode: bool,
-        cascade: Option<Score>,
-    ) -> Box<Self> {
-        Box::new(Self {
-            checks,
-            endpoint,
-            task: task.map(str::to_owned),
-            json_mode,
-            cascade,
-            copy: Vec::new(),
-            complete: true,
-        })
-    }
-
-    /// Keeps a copy of the next part of the body, as long as there is room.
-    fn keep(&mut self, data: &[u8]) {
-        let room = JUDGED.saturating_sub(self.copy.len());
-        self.complete &= data.len() <= room;
-        self.copy
-            .extend_from_slice(data.get(..room).unwrap_or(data));
-    }
-}
-
 impl Drop for Attempt {
     /// Dropped while open: a stream that has said how it ends is judged by that, a failed head
     /// settles as what it said, and everything else is abandoned.
@@ -484,32 +433,6 @@ impl Drop for Attempt {
             };
             self.note_cost(usage, cost);
         }
-    }
-}
-
-/// Whether a request was refused because it asks for the usage of its stream. That a prompt of this
-/// text is quoted does no harm: nobody is asked for a while.
-fn refuses_to_tell(status: StatusCode, body: &[u8]) -> bool {
-    matches!(
-        status,
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-    ) && ["stream_options", "include_usage"]
-        .into_iter()
-        .any(|name| memchr::memmem::find(body, name.as_bytes()).is_some())
-}
-
-/// The shape of a good answer that is no stream.
-fn shape_of(content_type: &str) -> Shape {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let is = |kind: &str| essence.eq_ignore_ascii_case(kind);
-    let end = |len| essence.get(essence.len().saturating_sub(len)..);
-    if is("application/json")
-        || ["", "text/html", "text/plain"].into_iter().any(is)
-        || end(5).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
-    {
-        Shape::Whole
-    } else {
-        Shape::Flow
     }
 }
 

@@ -12,8 +12,9 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
-    attempt::{Attempt, Shape},
+    attempt::Attempt,
     response_body::{ResponseBody, Watched},
+    shape::Shape,
     usage::UsageFilter,
 };
 use crate::{classify::Transport, dialect::stream::Observer, router::OutcomeRouter};

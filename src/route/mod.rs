@@ -26,6 +26,7 @@
 //! ```
 
 mod attempt;
+mod checking;
 mod collect;
 mod future;
 mod hold;
@@ -37,6 +38,7 @@ mod request_body;
 mod response_body;
 mod rewrite;
 mod service;
+mod shape;
 mod signature;
 mod stall;
 mod usage;

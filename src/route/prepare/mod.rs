@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 pub(super) use self::{handle::Handle, upload::Upload};
 use super::{
-    attempt::{Asked, Attempt, Checking},
+    attempt::{Asked, Attempt},
+    checking::Checking,
     refusal::refuse,
     request_body::RequestBody,
     rewrite, signature,

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use http::StatusCode;
 
 use crate::dialect::json::{self, Edit, Value};
 
@@ -44,6 +45,17 @@ fn ask_within(options: &Value<'_>) -> Option<Edit> {
     };
     let declined = include.is_null() || include.as_bool() == Some(false);
     declined.then(|| Edit::new(include.range(), "true"))
+}
+
+/// Whether a request was refused because it asks for the usage of its stream. That a prompt of this
+/// text is quoted does no harm: nobody is asked for a while.
+pub(in crate::route) fn refuses_to_tell(status: StatusCode, body: &[u8]) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    ) && ["stream_options", "include_usage"]
+        .into_iter()
+        .any(|name| memchr::memmem::find(body, name.as_bytes()).is_some())
 }
 
 #[cfg(test)]

@@ -4,4 +4,7 @@
 mod ask;
 mod filter;
 
-pub(super) use self::{ask::ask, filter::UsageFilter};
+pub(super) use self::{
+    ask::{ask, refuses_to_tell},
+    filter::UsageFilter,
+};
