@@ -9,18 +9,24 @@ use super::{Addressed, Endpoint, EndpointKind};
 /// `None` for whatever could be read in more than one way: dot segments, empty segments, percent
 /// escapes, a query; and where the path, not the body, names the model.
 pub(super) fn endpoint(path: &str, suffixes: &[(&'static str, EndpointKind)]) -> Option<Endpoint> {
-    let (suffix, operation, kind) = suffixes
-        .iter()
-        .filter_map(|(operation, kind)| {
-            Some((path.strip_suffix(operation)?.len(), *operation, *kind))
-        })
-        .min_by_key(|(start, ..)| *start)?;
+    let (suffix, operation, kind) = ending(path, suffixes)?;
     let base = path.get(..suffix)?;
     is_base(base).then_some(Endpoint {
         kind,
         operation,
         suffix,
     })
+}
+
+/// Returns the longest operation that a path ends in, and where it starts.
+fn ending(
+    path: &str,
+    operations: &[(&'static str, EndpointKind)],
+) -> Option<(usize, &'static str, EndpointKind)> {
+    let starts = operations.iter().filter_map(|(operation, kind)| {
+        Some((path.strip_suffix(operation)?.len(), *operation, *kind))
+    });
+    starts.min_by_key(|(start, ..)| *start)
 }
 
 /// Whether what stands before a suffix can be the base path of a provider.
@@ -46,12 +52,7 @@ pub(super) fn named(
     kind: &str,
     operations: &[(&'static str, EndpointKind)],
 ) -> Option<(Endpoint, Range<usize>)> {
-    let (end, operation, kind_of_work) = operations
-        .iter()
-        .filter_map(|(operation, work)| {
-            Some((path.strip_suffix(operation)?.len(), *operation, *work))
-        })
-        .min_by_key(|(end, ..)| *end)?;
+    let (end, operation, kind_of_work) = ending(path, operations)?;
     let named = path.get(..end)?;
     let start = named.rfind(kind)? + kind.len();
     let model = named.get(start..).filter(|model| is_segment(model))?;
