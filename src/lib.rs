@@ -15,6 +15,8 @@ pub mod route;
 pub mod router;
 pub mod shadow;
 mod stats;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod tasks;
 
 pub use crate::{
