@@ -44,6 +44,7 @@ mod routed;
 mod sessions;
 mod snapshot;
 mod spent;
+mod state;
 mod stripes;
 mod target;
 mod ticket;
@@ -79,6 +80,7 @@ pub use self::{
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
+    state::State,
     target::Target,
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
