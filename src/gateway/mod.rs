@@ -54,6 +54,7 @@ mod demo;
 mod guard;
 mod headers;
 mod idle;
+mod keep;
 mod models;
 mod refuse;
 pub mod scripted;
@@ -64,6 +65,7 @@ mod upstreams;
 pub use self::{
     builder::Builder,
     demo::Demo,
+    keep::keep_state,
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
 };

@@ -244,7 +244,7 @@ impl Builder {
             seed,
             decisions: Numbers::new(),
             jitters: AtomicU64::new(0),
-            secret: learned.secret(),
+            secret: AtomicU64::new(learned.secret()),
             ledger: Ledger::new(self.ledger),
             sessions: Sessions::new(),
             upstreams: assembly

@@ -129,8 +129,8 @@ struct Inner {
     seed: u64,
     decisions: Numbers,
     jitters: AtomicU64,
-    /// Keys the hashes of tasks and tenants.
-    secret: u64,
+    /// Keys the hashes of tasks and tenants. Changes only when what was learned is taken up.
+    secret: AtomicU64,
     ledger: Ledger,
     sessions: Sessions,
     upstreams: Vec<Around>,
@@ -392,7 +392,7 @@ impl Inner {
             names => {
                 // Callers choose the names: without the secret, they could choose them to collide.
                 let mut hasher = DefaultHasher::new();
-                (self.secret, names).hash(&mut hasher);
+                (self.secret.load(Ordering::Relaxed), names).hash(&mut hasher);
                 TaskKey(hasher.finish().max(1))
             }
         }

@@ -31,12 +31,11 @@
 //! # let folder = std::env::temp_dir().join(format!("outcome-store-doc-{}", std::process::id()));
 //! use tower_outcome::{OutcomeRouter, store::FileStore};
 //!
+//! let router = OutcomeRouter::builder().model("gpt-4o").model("gpt-4o-mini").build()?;
 //! let opened = FileStore::new(folder.join("state")).open();
-//! let mut router = OutcomeRouter::builder().model("gpt-4o").model("gpt-4o-mini");
 //! if let Some(learned) = opened.learned() {
-//!     router = router.learned(learned);
+//!     router.resume(&learned);
 //! }
-//! let router = router.build()?;
 //! let kept = router.clone();
 //! let keeping = opened.keep_learned(move || kept.clone()).start();
 //! // ... serve ...

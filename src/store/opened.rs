@@ -16,7 +16,7 @@ use super::{
     lock::Lock,
     place,
 };
-use crate::router::{Learned, OutcomeRouter};
+use crate::router::{Learned, OutcomeRouter, TargetSnapshot};
 
 /// What a crash may lose; and seldom enough that a disk does not notice.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -123,7 +123,7 @@ pub(super) struct Section {
 }
 
 impl Opened {
-    /// Returns what a router had learned, for [`Builder::learned`](crate::router::Builder::learned).
+    /// Returns what a router had learned, for [`OutcomeRouter::resume`].
     #[must_use]
     pub fn learned(&self) -> Option<Learned> {
         let learned: Learned = self.section(LEARNED)?;
@@ -200,7 +200,7 @@ impl fmt::Debug for Opened {
 /// Returns a number that changes with what a router has learned.
 fn revision(router: &OutcomeRouter) -> u64 {
     let snapshot = router.snapshot();
-    let settled = snapshot.targets().map(|target| target.settled());
+    let settled = snapshot.targets().map(TargetSnapshot::settled);
     let counts = &snapshot.counts;
     let learned = [snapshot.decisions, counts.reports, counts.forms];
     settled.chain(learned).fold(0, u64::wrapping_add)

@@ -29,7 +29,7 @@ pub(super) fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Optio
     Some(folder.join(FILE))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

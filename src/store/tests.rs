@@ -362,6 +362,7 @@ fn a_writer_that_never_ends() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "nothing else runs here")]
 fn f48_killing_the_writer_leaves_a_whole_snapshot() {
     let folder = Folder::new();
     let path = folder.state();

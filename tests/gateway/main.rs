@@ -11,6 +11,7 @@
 
 mod mounting;
 mod requests;
+mod restart;
 mod routing;
 mod secrets;
 mod server;
