@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tower_outcome::{
     config::Config,
-    gateway::{Demo, Gateway, Server, keep_state, shutdown_signal},
+    gateway::{Demo, Gateway, Server, open_state, shutdown_signal},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -83,8 +83,9 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     }
     let server = Server::from_config(&config);
     let listener = bind(address, "listen in the configuration").await?;
+    let (config, state) = open_state(config)?;
     let router = config.router().clone();
-    let keeping = keep_state(&config, move || router.clone());
+    let keeping = state.map(|state| state.keep_learned(move || router.clone()).start());
     let gateway = Gateway::from_config(config)?;
     tracing::info!("serving on http://{}", listener.local_addr()?);
     server.serve(listener, gateway, shutdown_signal()).await?;

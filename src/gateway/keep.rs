@@ -1,26 +1,26 @@
 use crate::{
     config::Config,
-    router::OutcomeRouter,
-    store::{FileStore, Keeping},
+    router::BuildError,
+    store::{FileStore, Opened},
 };
 
-/// Gives a router what an earlier process learned, and keeps what it learns from now on, where a
-/// configuration says. Call it before serving: it reads the disk. `router` returns the one in use,
-/// which may be another after a reload.
+/// Opens the file of a configuration's state, if it is to be kept, and gives the router what an
+/// earlier process learned. Call it before serving: it reads the disk.
 ///
-/// `None` where nothing is to be kept.
-pub fn keep_state(
-    config: &Config,
-    router: impl Fn() -> OutcomeRouter + Send + Sync + 'static,
-) -> Option<Keeping> {
-    let _ = config;
-    let Some(path) = FileStore::default_path() else {
-        tracing::warn!("what is learned is lost at the end: there is no folder to keep it in");
-        return None;
+/// What is returned keeps nothing yet: add what is to be kept, and start it.
+///
+/// # Errors
+///
+/// If the router cannot be built anew. That a file cannot be read is no error, but warned of.
+pub fn open_state(config: Config) -> Result<(Config, Option<Opened>), BuildError> {
+    let Some(store) = &config.store else {
+        tracing::info!("what is learned is lost at the end: [store] is off or has no place");
+        return Ok((config, None));
     };
-    let opened = FileStore::new(path).open();
-    if let Some(learned) = opened.learned() {
-        router().resume(&learned);
-    }
-    Some(opened.keep_learned(router).start())
+    let opened = FileStore::new(&store.path).interval(store.interval).open();
+    let config = match opened.learned() {
+        Some(learned) => config.with_router(|builder| builder.learned(learned))?,
+        None => config,
+    };
+    Ok((config, Some(opened)))
 }

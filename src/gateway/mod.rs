@@ -65,7 +65,7 @@ mod upstreams;
 pub use self::{
     builder::Builder,
     demo::Demo,
-    keep::keep_state,
+    keep::open_state,
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
 };

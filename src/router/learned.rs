@@ -1,7 +1,7 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -93,7 +93,7 @@ impl OutcomeRouter {
         Learned {
             version: VERSION,
             kept_at: seconds(inner.clock.wall()),
-            secret: Some(inner.secret.load(Ordering::Relaxed)),
+            secret: Some(inner.secret),
             pools: pools.collect(),
         }
     }
@@ -102,15 +102,6 @@ impl OutcomeRouter {
     #[must_use]
     pub fn learned(&self) -> Learned {
         self.learned_at(self.now())
-    }
-
-    /// Takes up what another router has learned, as [`Builder::learned`](super::Builder::learned)
-    /// does. For a router that has served nothing yet: what it has learned itself would be added to.
-    pub fn resume(&self, learned: &Learned) {
-        if let Some(secret) = learned.secret.filter(|_| learned.is_of_this_version()) {
-            self.inner.secret.store(secret, Ordering::Relaxed);
-        }
-        learned.resume(&self.inner, self.now());
     }
 }
 

@@ -1,9 +1,12 @@
 use std::{
+    future::{Future as _, poll_fn},
     path::PathBuf,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -81,10 +84,11 @@ async fn keep(mut keeper: Keeper, interval: Duration, mut stop: oneshot::Receive
     // After a slow write there is nothing to catch up on.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let last = tokio::select! {
-            _ = &mut stop => true,
-            _ = ticks.tick() => false,
-        };
+        let last = poll_fn(|cx| match Pin::new(&mut stop).poll(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending => ticks.poll_tick(cx).map(|_| false),
+        })
+        .await;
         // One write at a time: it is waited for.
         let written = spawn_blocking(move || {
             keeper.write();

@@ -31,11 +31,12 @@
 //! # let folder = std::env::temp_dir().join(format!("outcome-store-doc-{}", std::process::id()));
 //! use tower_outcome::{OutcomeRouter, store::FileStore};
 //!
-//! let router = OutcomeRouter::builder().model("gpt-4o").model("gpt-4o-mini").build()?;
 //! let opened = FileStore::new(folder.join("state")).open();
+//! let mut router = OutcomeRouter::builder().model("gpt-4o").model("gpt-4o-mini");
 //! if let Some(learned) = opened.learned() {
-//!     router.resume(&learned);
+//!     router = router.learned(learned);
 //! }
+//! let router = router.build()?;
 //! let kept = router.clone();
 //! let keeping = opened.keep_learned(move || kept.clone()).start();
 //! // ... serve ...
@@ -53,7 +54,6 @@ mod format;
 mod keeping;
 mod lock;
 mod opened;
-mod place;
 
 pub use self::{
     keeping::{Keeping, Writes},

@@ -14,7 +14,6 @@ use super::{
     format::Sections,
     keeping::{Keeper, Keeping},
     lock::Lock,
-    place,
 };
 use crate::router::{Learned, OutcomeRouter, TargetSnapshot};
 
@@ -39,14 +38,6 @@ impl FileStore {
             path: path.into(),
             interval: INTERVAL,
         }
-    }
-
-    /// Returns where the state of a gateway belongs on this system: `state` in the folder that the
-    /// environment names by `STATE_DIRECTORY`, as systemd does, else in `outcome-gateway` in
-    /// `XDG_STATE_HOME` or `~/.local/state`. `None` where the environment names none of them.
-    #[must_use]
-    pub fn default_path() -> Option<PathBuf> {
-        place::default_path(|name| std::env::var_os(name))
     }
 
     /// Sets how often it is written, if something changed. Default: every 10 s; at least 100 ms.
@@ -123,7 +114,7 @@ pub(super) struct Section {
 }
 
 impl Opened {
-    /// Returns what a router had learned, for [`OutcomeRouter::resume`].
+    /// Returns what a router had learned, for [`Builder::learned`](crate::router::Builder::learned).
     #[must_use]
     pub fn learned(&self) -> Option<Learned> {
         let learned: Learned = self.section(LEARNED)?;
