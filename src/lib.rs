@@ -18,6 +18,8 @@ mod stats;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod tasks;
+#[cfg(feature = "metrics")]
+pub mod telemetry;
 
 pub use crate::{
     classify::{Class, Classify, Verdict},

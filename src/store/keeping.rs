@@ -70,11 +70,23 @@ impl Keeping {
     /// Returns how often it was written.
     #[must_use]
     pub fn writes(&self) -> Writes {
+        self.writes.read()
+    }
+
+    /// Returns what tells how often it was written, for metrics.
+    pub fn watch(&self) -> impl Fn() -> Writes + Send + Sync + 'static {
+        let writes = self.writes.clone();
+        move || writes.read()
+    }
+}
+
+impl Counters {
+    fn read(&self) -> Writes {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Writes {
-            done: load(&self.writes.done),
-            failed: load(&self.writes.failed),
-            bytes: load(&self.writes.bytes),
+            done: load(&self.done),
+            failed: load(&self.failed),
+            bytes: load(&self.bytes),
         }
     }
 }
