@@ -132,6 +132,6 @@ impl Hangups {
             signal.recv().await;
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
