@@ -3,7 +3,16 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 
-use super::{admit::Rules, budget::Budget, service::Gateway, upstreams::Upstreams};
+use super::{
+    access::{Access, ClientKey, Spending},
+    admit::Rules,
+    budget::Budget,
+    feedback::ResponseIds,
+    headers::Headers,
+    models::Catalog,
+    service::Gateway,
+    upstreams::Upstreams,
+};
 use crate::{
     config::{Config, Connection, DEADLINE, MAX_BUFFERED, Timeouts},
     failover::FailoverLayer,
@@ -26,6 +35,10 @@ pub struct Builder {
     state_endpoint: bool,
     shadow_percent: f64,
     max_buffered: usize,
+    headers: Headers,
+    keys: Vec<ClientKey>,
+    spending: Spending,
+    responses: ResponseIds,
 }
 
 impl Builder {
@@ -41,6 +54,10 @@ impl Builder {
             state_endpoint: false,
             shadow_percent: 0.0,
             max_buffered: MAX_BUFFERED,
+            headers: Headers::new(),
+            keys: Vec::new(),
+            spending: Spending::default(),
+            responses: ResponseIds::default(),
         }
     }
 
@@ -134,12 +151,37 @@ impl Builder {
         self
     }
 
+    /// Sets how the headers are called by which it and its callers speak to each other, and what is
+    /// heard from everybody. Default: `x-outcome-...`, and neither pins nor exclusions.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets the keys that open it. A request must bring one as its API key, wherever its SDK puts
+    /// that: as `authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key` or `?key=`. Without
+    /// one it is answered 401; `/healthz` and `/readyz` alone need none. Default: no keys; everybody
+    /// who can connect may use everything.
+    pub fn client_keys<I: IntoIterator<Item = ClientKey>>(mut self, keys: I) -> Self {
+        self.keys = keys.into_iter().collect();
+        self
+    }
+
+    /// Goes on with what a gateway before it has counted and remembers for its callers: what their
+    /// keys have spent, and the providers' ids of answers. For a configuration that is read anew.
+    pub fn take_over(mut self, running: &Gateway) -> Self {
+        self.spending = running.spending().clone();
+        self.responses = running.responses().clone();
+        self
+    }
+
     /// Builds the gateway.
     ///
     /// # Errors
     ///
-    /// If a target, or the passing of unknown models, needs a default upstream and there is none, or
-    /// if the share of copies is not from 0 to 100.
+    /// If a target, or the passing of unknown models, needs a default upstream and there is none, if
+    /// the share of copies is not from 0 to 100, if a header's name is none or not free, or if client
+    /// keys contradict each other or name pools that there are not.
     pub fn build(self) -> Result<Gateway, BuildError> {
         if self.default_upstream.is_none() {
             if let Some(target) = self.router.without_upstream() {
@@ -160,6 +202,11 @@ impl Builder {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
+            headers: self.headers.build()?,
+            access: Access::new(self.keys, &self.router, self.spending)?,
+            catalog: Catalog::new(&self.router, self.pass_unknown_models),
+            responses: self.responses,
+            deadline: self.deadline,
             budget: Budget::new(self.max_buffered),
             decoders: Semaphore::new(
                 std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

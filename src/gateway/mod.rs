@@ -45,12 +45,15 @@
 //! # Ok::<(), tower_outcome::BuildError>(())
 //! ```
 
+mod access;
 mod admit;
 mod budget;
 mod builder;
 mod connect;
 mod decode;
 mod demo;
+mod ending;
+mod feedback;
 mod guard;
 mod headers;
 mod idle;
@@ -62,8 +65,10 @@ mod service;
 mod upstreams;
 
 pub use self::{
+    access::{ClientKey, Spending, Spent},
     builder::Builder,
     demo::Demo,
+    headers::{Headers, Hint, Trust},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
 };
