@@ -124,6 +124,10 @@ pub(super) fn denied(dialect: &dyn Dialect, denied: Denied) -> Response<Body> {
         Denied::NoKey => {
             "There is no key in the request. This gateway wants one of its own, sent as the API key."
         }
+        Denied::Signed => {
+            "A signed request brings no key. This gateway wants one of its own, which boto3 sends if it \
+             stands in AWS_BEARER_TOKEN_BEDROCK."
+        }
         Denied::UnknownKey => "The key is none of this gateway's.",
     };
     let mut response = refuse(dialect, StatusCode::UNAUTHORIZED, message);

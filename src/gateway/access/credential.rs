@@ -17,6 +17,12 @@ pub(super) fn credentials(parts: &Parts) -> impl Iterator<Item = Cow<'_, [u8]>> 
     given.filter(|credential| !credential.is_empty())
 }
 
+/// Whether a request is signed, as by boto3 with keys of AWS.
+pub(super) fn is_signed(parts: &Parts) -> bool {
+    let authorization = parts.headers.get(header::AUTHORIZATION);
+    authorization.is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
+}
+
 fn of_bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
     scheme

@@ -18,7 +18,11 @@ use std::{
 use http::request::Parts;
 
 pub(super) use self::spending::Account;
-use self::{credential::credentials, key::Digest, spending::until_tomorrow};
+use self::{
+    credential::{credentials, is_signed},
+    key::Digest,
+    spending::until_tomorrow,
+};
 pub use self::{
     key::ClientKey,
     spending::{Spending, Spent},
@@ -55,6 +59,8 @@ pub(super) struct Caller<'a>(Option<&'a Key>);
 pub(super) enum Denied {
     /// It brings no key.
     NoKey,
+    /// It is signed for AWS: with a secret that is not sent.
+    Signed,
     /// It brings one that is not known.
     UnknownKey,
 }
@@ -109,7 +115,11 @@ impl Access {
         if self.keys.is_empty() {
             return Ok(Caller(None));
         }
-        let mut denied = Denied::NoKey;
+        let mut denied = if is_signed(parts) {
+            Denied::Signed
+        } else {
+            Denied::NoKey
+        };
         for credential in credentials(parts) {
             denied = Denied::UnknownKey;
             let index = self.by_digest.get(&Digest::of(&credential));
@@ -181,7 +191,7 @@ impl fmt::Debug for Access {
 mod tests {
     use http::Request;
 
-    use super::*;
+    use super::{super::headers::Headers, *};
 
     fn router() -> OutcomeRouter {
         OutcomeRouter::builder().model("first").build().unwrap()
@@ -235,6 +245,29 @@ mod tests {
         }
         for none in ["sk-gateway-1", "Basic c2stZ2F0ZXdheS0x", "Bearer", ""] {
             assert_eq!(caller(none), Err(Denied::NoKey), "{none}");
+        }
+    }
+
+    #[test]
+    fn the_tenant_of_a_key_is_not_the_callers_to_choose() {
+        let key = ClientKey::of_secret("a", "1").tenant("of the key");
+        let access = access(vec![key]).unwrap();
+        for (own, tenant) in [
+            (None, "of the key"),
+            (
+                Some(Tenant::new("of the application")),
+                "of the application",
+            ),
+        ] {
+            let request = Request::get("/")
+                .header("x-api-key", "1")
+                .header("x-outcome-tenant", "of the caller");
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            own.map(|own| parts.extensions.insert(own));
+            access.caller(&parts).unwrap().name_tenant(&mut parts);
+            let names = Headers::new().build().unwrap();
+            names.take(&mut parts, Trust::NONE, Duration::ZERO);
+            assert_eq!(parts.extensions.get(), Some(&Tenant::new(tenant)));
         }
     }
 
