@@ -237,7 +237,7 @@ mod tests {
         let caller = |value: &str| {
             let request = Request::get("/").header("authorization", value);
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            named.caller(&parts).map(|caller| caller.scope())
+            named.caller(&parts).map(Caller::scope)
         };
         assert_eq!(caller("Bearer sk-gateway-1"), Ok(Scope::Key("a".into())));
         for unknown in ["Bearer sk-gateway-2", "Bearer a", "Bearer sk-gateway-"] {

@@ -110,7 +110,7 @@ impl Names {
             if is_there && !trusted {
                 tracing::debug!(header = %self.hint(hint), "a hint that is not trusted is ignored");
             }
-            is_there && trusted && !extensions.get::<Candidates>().is_some()
+            is_there && trusted && extensions.get::<Candidates>().is_none()
         };
         let pin = may(Hint::Pin, trust.pin).then(|| text(Hint::Pin)).flatten();
         if let Some(pin) = pin {
