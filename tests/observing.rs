@@ -17,7 +17,7 @@ use tower_outcome::{
     Class, Decision, Mode, Outcome, OutcomeRouter, PickRequest, Pool, Price, Routed, Target,
     Verdict,
     classify::Usage,
-    router::{Observe, Refused, Settled},
+    router::{Observe, Refused, Settled, State},
 };
 
 /// Writes down what it is told.
@@ -144,4 +144,49 @@ fn f26_a_panicking_observer_is_caught_and_counted() {
     ticket.settle_at(outcome(Class::Success), now);
     assert_eq!(router.snapshot_at(now).counts.observer_panics, 3);
     assert_eq!(notes.take().len(), 2);
+}
+
+fn states(router: &OutcomeRouter, now: Instant) -> Vec<(State, Option<f64>)> {
+    let snapshot = router.snapshot_at(now);
+    let targets = snapshot.targets();
+    targets.map(|it| (it.state, it.state_s)).collect()
+}
+
+#[test]
+fn a_snapshot_says_how_every_target_is_doing() {
+    let (router, now) = (router(&Arc::default()), Instant::now());
+    let request = PickRequest::new("a");
+    let settle = |class, wait: Option<u64>, at| {
+        let wait = wait.map(Duration::from_secs);
+        let verdict = Verdict::new(class).with_retry_after(wait);
+        let ticket = router.pick_at(&request, at).unwrap();
+        ticket.settle_at(Outcome::new(verdict), at);
+    };
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let well = (State::Healthy, None);
+    assert_eq!(states(&router, now), [well, well]);
+    settle(Class::RateLimited, Some(9), now);
+    assert_eq!(states(&router, now), [(State::Walled, Some(9.0)), well]);
+    assert_eq!(states(&router, at(9)), [(State::Probing, None), well]);
+    settle(Class::Success, None, at(9));
+    assert_eq!(
+        states(&router, at(9)),
+        [(State::Probing, None), well],
+        "the probe"
+    );
+    assert_eq!(
+        states(&router, at(11)),
+        [(State::Probing, None), well],
+        "a share"
+    );
+    assert_eq!(states(&router, at(60)), [well, well]);
+
+    for _ in 0..20 {
+        settle(Class::ServerError, None, at(60));
+    }
+    let (state, lasts) = *states(&router, at(60)).first().unwrap();
+    assert_eq!(state, State::Out, "its breaker is open");
+    assert!(lasts.is_some_and(|lasts| lasts > 0.0));
+    assert!(router.set_drained("chat", "b", true));
+    assert_eq!(states(&router, at(60)).get(1), Some(&(State::Out, None)));
 }

@@ -19,7 +19,6 @@ use super::{
     ending::{Ending, EndingBody},
     feedback::{self, ResponseIds, Scope},
     headers::{self, Hint},
-    models,
     refuse::{denied, dialect_of, failed, other_method, spent, unknown_pin, wrong_dialect},
     upstreams::Upstreams,
 };
@@ -50,7 +49,6 @@ const METHODS: [Method; 6] = [
 pub struct Gateway {
     rules: Arc<Rules>,
     stack: Stack,
-    state_endpoint: bool,
 }
 
 /// Failover, over copies of some calls, over routing, over a client with timeouts for each attempt.
@@ -71,12 +69,8 @@ impl Gateway {
         Builder::from_config(config).build()
     }
 
-    pub(super) fn new(rules: Arc<Rules>, stack: Stack, state_endpoint: bool) -> Self {
-        Self {
-            rules,
-            stack,
-            state_endpoint,
-        }
+    pub(super) fn new(rules: Arc<Rules>, stack: Stack) -> Self {
+        Self { rules, stack }
     }
 
     /// Returns the router.
@@ -101,11 +95,7 @@ impl Gateway {
     }
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
-        let Self {
-            rules,
-            stack,
-            state_endpoint,
-        } = self;
+        let Self { rules, stack } = self;
         let (mut parts, body) = request.into_parts();
         let trailers = headers::takes_trailers(&parts);
         headers::enter(&mut parts);
@@ -129,7 +119,7 @@ impl Gateway {
         if parts.uri.path() == feedback::PATH {
             return rules.take_feedback(parts, body, &caller.scope()).await;
         }
-        if let Some(answer) = rules.answer_itself(&parts, caller, state_endpoint) {
+        if let Some(answer) = rules.answer_itself(&parts, caller) {
             return answer;
         }
         // Nothing else costs anything.
@@ -180,19 +170,13 @@ impl Gateway {
 }
 
 impl Rules {
-    fn answer_itself(
-        &self,
-        parts: &Parts,
-        caller: Caller<'_>,
-        state_endpoint: bool,
-    ) -> Option<Response<Body>> {
-        if parts.method != Method::GET && parts.method != Method::HEAD {
-            return None;
-        }
-        match parts.uri.path() {
-            "/outcome/state" if state_endpoint => Some(models::answer(&self.router.snapshot())),
-            path => self.catalog.answer(&parts.headers, path, caller),
-        }
+    fn answer_itself(&self, parts: &Parts, caller: Caller<'_>) -> Option<Response<Body>> {
+        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+        let answer = || {
+            self.catalog
+                .answer(&parts.headers, parts.uri.path(), caller)
+        };
+        reads.then(answer).flatten()
     }
 
     async fn take_feedback(&self, parts: Parts, body: Body, scope: &Scope) -> Response<Body> {
