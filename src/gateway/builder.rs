@@ -64,7 +64,9 @@ impl Builder {
             .deadline(config.deadline)
             .pass_unknown_models(config.pass_unknown_models)
             .shadow_percent(config.shadow_percent)
-            .max_buffered_bytes(config.limits.max_buffered);
+            .max_buffered_bytes(config.limits.max_buffered)
+            .headers(config.headers.into())
+            .client_keys(config.keys.into_iter().map(ClientKey::from));
         if let Some((upstream, connection)) = config.default_upstream {
             builder = builder
                 .default_upstream(upstream)
@@ -195,6 +197,8 @@ impl Builder {
                 ));
             }
         }
+        self.headers.build()?;
+        Access::new(self.keys.clone(), &self.router, Spending::default())?;
         ShadowLayer::new(self.router.clone())
             .percent(self.shadow_percent)
             .map_err(|error| BuildError::new(error.to_string()))

@@ -1,7 +1,10 @@
 use http::HeaderName;
 
 use super::take::Trust;
-use crate::router::BuildError;
+use crate::{
+    config::{self, unreserved},
+    router::BuildError,
+};
 
 /// A header by which a caller says something about its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +142,26 @@ impl Headers {
     }
 }
 
+impl From<config::Headers> for Headers {
+    fn from(read: config::Headers) -> Self {
+        let names = [
+            (Hint::Task, read.task),
+            (Hint::Tenant, read.tenant),
+            (Hint::Session, read.session),
+            (Hint::Pin, read.pin),
+            (Hint::Exclude, read.exclude),
+            (Hint::DeadlineMs, read.deadline_ms),
+            (Hint::Risk, read.risk),
+            (Hint::Explain, read.explain),
+            (Hint::Strict, read.strict),
+        ];
+        let headers = Self::new().prefix(read.prefix).trust(read.trust.into());
+        names.into_iter().fold(headers, |headers, (hint, name)| {
+            headers.name(hint, name.as_str())
+        })
+    }
+}
+
 impl Default for Headers {
     fn default() -> Self {
         Self::new()
@@ -183,13 +206,7 @@ impl Names {
 fn parse(name: &str) -> Result<HeaderName, BuildError> {
     let parsed = HeaderName::try_from(name)
         .map_err(|_| BuildError::new(format!("{name:?} is no name of a header")))?;
-    let text = parsed.as_str();
-    if TAKEN.contains(&text) || TAKEN_BEGINNINGS.iter().any(|it| text.starts_with(it)) {
-        return Err(BuildError::new(format!(
-            "{text:?} means something else to servers: expected a header of your own, such as \
-             \"x-team\""
-        )));
-    }
+    unreserved(&parsed).map_err(BuildError::new)?;
     Ok(parsed)
 }
 
@@ -198,40 +215,6 @@ const PREFIX: &str = "x-outcome-";
 const MIN_PREFIX: usize = 3;
 /// As long as a name may be elsewhere, less what follows it.
 const MAX_PREFIX: usize = 64;
-
-/// What a hint is called is taken off requests: it must not be what they live by.
-const TAKEN: [&str; 17] = [
-    "accept",
-    "api-key",
-    "authorization",
-    "connection",
-    "cookie",
-    "date",
-    "expect",
-    "host",
-    "keep-alive",
-    "range",
-    "te",
-    "trailer",
-    "upgrade",
-    "user-agent",
-    "x-api-key",
-    "x-goog-api-key",
-    "x-should-retry",
-];
-const TAKEN_BEGINNINGS: [&str; 11] = [
-    "accept-",
-    "anthropic-",
-    "content-",
-    "if-",
-    "openai-",
-    "proxy-",
-    "sec-",
-    "transfer-",
-    "x-amz-",
-    "x-api-",
-    "x-goog-",
-];
 
 #[cfg(test)]
 pub(super) mod tests {
