@@ -1,6 +1,11 @@
 //! Every attempt is a span, with the names of OpenTelemetry and without anybody's words.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -256,7 +261,11 @@ async fn an_attempt_that_is_dropped_ends_its_span() {
     let provider = Provider::new(|_, _| Reply::Hang);
     let client = OutcomeRoutingLayer::new(router("dropped")).layer(provider);
     let call = client.oneshot(canary("gpt-4o"));
-    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), call)
+            .await
+            .is_err()
+    );
     let (_, seen) = attempts("dropped").pop().unwrap();
     assert!(seen.ended);
     assert_eq!(seen.fields["outcome.class"], "abandoned");

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tower_outcome::{
     config::Config,
-    gateway::{Demo, Gateway, Server, open_state, shutdown_signal},
+    gateway::{Demo, Gateway, Reload, Server, keep_state, open_state, shutdown_signal},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -73,7 +73,8 @@ async fn main() -> ExitCode {
 }
 
 async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
-    let config = Config::load(file)?;
+    let config = Config::load(&file)?;
+    let reload = Reload::new(file, &config);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
@@ -83,12 +84,13 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     }
     let server = Server::from_config(&config);
     let listener = bind(address, "listen in the configuration").await?;
-    let (config, state) = open_state(config)?;
-    let router = config.router().clone();
-    let keeping = state.map(|state| state.keep_learned(move || router.clone()).start());
+    let (config, state) = open_state(config);
     let gateway = Gateway::from_config(config)?;
+    let keeping = state.map(|state| keep_state(state, &gateway));
     tracing::info!("serving on http://{}", listener.local_addr()?);
+    let reloads = tokio::spawn(reload.run(gateway.clone()));
     server.serve(listener, gateway, shutdown_signal()).await?;
+    reloads.abort();
     if let Some(keeping) = keeping {
         keeping.stop().await;
     }

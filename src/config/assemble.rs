@@ -111,8 +111,8 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         )?);
     }
     warn_of_shadows(&file.pool, &mut warnings);
-    let builder = builder.quiet();
     let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
+    let builder = builder.quiet();
     Ok(Config {
         listen,
         hosts: file.hosts.iter().map(host).collect::<Result<_, _>>()?,
@@ -127,6 +127,7 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
             .build()
             .map_err(|error| Fault::nowhere(error.to_string()))?,
         builder,
+        observers: Vec::new(),
         deadline,
         default_upstream,
         pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),
