@@ -110,8 +110,12 @@ mod reload;
 pub mod scripted;
 mod server;
 mod service;
+#[cfg(feature = "otlp")]
+mod traces;
 mod upstreams;
 
+#[cfg(feature = "otlp")]
+pub use self::traces::{Traces, TracesError};
 pub use self::{
     access::{ClientKey, Spending, Spent},
     builder::Builder,
