@@ -25,6 +25,7 @@ use super::{
     learned::Learned,
     ledger::Ledger,
     numbers::Numbers,
+    pinned::Pinned,
     pool::Pool,
     posted::{Number, Posted},
     price::Price,
@@ -328,6 +329,7 @@ impl Assembly {
         self.pools.push(PoolEntry {
             name: pool.name.into(),
             aliases: pool.aliases,
+            pinned: Pinned::nobody(),
             targets: first..self.targets.len(),
             policy: pool.policy.unwrap_or_else(|| policy.clone()),
             mode: AtomicU8::new(mode_to_u8(pool.mode)),

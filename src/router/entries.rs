@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Mode, NobodyFree, Score, Upstream, asking::Asking, beliefs::Beliefs, fit::Fit, posted::Posted,
-    price::Tariff,
+    Mode, NobodyFree, Score, Upstream, asking::Asking, beliefs::Beliefs, fit::Fit, pinned::Pinned,
+    posted::Posted, price::Tariff,
 };
 use crate::{checks::Checks, policy::RoutingPolicy};
 
@@ -20,6 +20,7 @@ pub(super) struct PoolEntry {
     pub(super) targets: Range<usize>,
     pub(super) policy: Arc<dyn RoutingPolicy>,
     pub(super) mode: AtomicU8,
+    pub(super) pinned: Pinned,
     pub(super) nobody_free: NobodyFree,
     pub(super) upgrade: bool,
     pub(super) hold_back: bool,

@@ -33,6 +33,7 @@ mod lock;
 mod numbers;
 mod parameters;
 mod pick;
+mod pinned;
 mod pool;
 mod posted;
 mod posting;

@@ -106,6 +106,7 @@ impl Serialize for Obstacle {
             Self::Parameter(_) => ("parameter", None),
             Self::UnknownModel(time) => ("unknown_model", Some(time)),
             Self::Drained => ("drained", None),
+            Self::Pinned => ("pinned", None),
             Self::RateLimited(time) => ("rate_limited", Some(time)),
             Self::NoRoom(time) => ("no_room", Some(time)),
             Self::Returning => ("returning", None),
