@@ -25,6 +25,7 @@ use super::{
     learned::Learned,
     ledger::Ledger,
     numbers::Numbers,
+    observe::{Observe, Observers},
     pinned::Pinned,
     pool::Pool,
     posted::{Number, Posted},
@@ -70,6 +71,7 @@ pub struct Builder {
     quiet: bool,
     ledger: usize,
     learned: Option<Learned>,
+    observers: Observers,
 }
 
 impl Builder {
@@ -88,6 +90,7 @@ impl Builder {
             quiet: false,
             ledger: LEDGER,
             learned: None,
+            observers: Observers::default(),
         }
     }
 
@@ -175,6 +178,12 @@ impl Builder {
         self
     }
 
+    /// Adds somebody who watches what the router does.
+    pub fn observer(mut self, observer: Arc<dyn Observe>) -> Self {
+        self.observers.0.push(observer);
+        self
+    }
+
     /// Leaves it to the caller to warn of what a pool has no failover for.
     #[cfg(feature = "gateway")]
     pub(crate) fn quiet(mut self) -> Self {
@@ -245,6 +254,7 @@ impl Builder {
                 .map(|_| Around::default())
                 .collect(),
             counters: Counters::default(),
+            observers: self.observers,
             max_body: self.max_body,
             replace_signatures: self.replace_signatures,
         });

@@ -31,6 +31,7 @@ mod learned;
 mod ledger;
 mod lock;
 mod numbers;
+mod observe;
 mod parameters;
 mod pick;
 mod pinned;
@@ -44,6 +45,7 @@ mod routed;
 mod sessions;
 mod snapshot;
 mod spent;
+mod state;
 mod stripes;
 mod target;
 mod ticket;
@@ -73,11 +75,13 @@ pub use self::{
     error::{BuildError, OutOfRange, ReportError, Unavailable},
     learned::Learned,
     ledger::{OutcomeId, Score},
+    observe::{Observe, Refused, Settled},
     pool::{Mode, NobodyFree, Pool},
     price::Price,
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
+    state::State,
     target::Target,
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
@@ -92,6 +96,7 @@ use self::{
     group::Group,
     ledger::Ledger,
     numbers::Numbers,
+    observe::Observers,
     posted::Number,
     sessions::Sessions,
     stripes::{Handles, Padded},
@@ -131,6 +136,7 @@ struct Inner {
     sessions: Sessions,
     upstreams: Vec<Around>,
     counters: Counters,
+    observers: Observers,
     max_body: usize,
     replace_signatures: bool,
 }
@@ -306,6 +312,35 @@ impl OutcomeRouter {
             self.counters().usage_refused();
             tracing::debug!(target = %target.name, "does not tell what its streams use");
         }
+    }
+
+    /// Takes in that a request was turned away, and by what.
+    pub(crate) fn refused(&self, model: &str, unavailable: &Unavailable, now: Instant) {
+        let inner = &self.inner;
+        inner.counters.refused();
+        let pool = inner.name(model).and_then(|name| inner.pool(name));
+        if let Ok(pool) = pool {
+            let refused = Refused {
+                pool: &pool.name,
+                model,
+                unavailable,
+                now,
+            };
+            let observers = &inner.observers;
+            observers.tell(&inner.counters, |observer| observer.refused(&refused));
+        }
+    }
+
+    /// Returns whether somebody watches.
+    pub(crate) fn is_observed(&self) -> bool {
+        !self.inner.observers.is_empty()
+    }
+
+    /// Takes in how long a decision took.
+    pub(crate) fn took(&self, decision: Duration) {
+        let inner = &self.inner;
+        let observers = &inner.observers;
+        observers.tell(&inner.counters, |observer| observer.took(decision));
     }
 
     /// Returns a number from 0 to 1 that is a function of the seed and of how often it was asked.

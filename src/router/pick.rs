@@ -150,6 +150,11 @@ impl OutcomeRouter {
             .ticket(request, name, target, reason, now, |_| Some(plan))
             .ok_or(UnavailableKind::NoCandidate)?;
         let ticket = ticket.observing(observed);
+        self.announce(&ticket, now);
+        let decision = decision.map(Arc::new);
+        if let Some(decision) = decision.as_ref().filter(|_| self.is_to_be_told(&ticket)) {
+            self.tell(&ticket, decision);
+        }
         Ok(match decision.filter(|_| request.explain) {
             Some(decision) => ticket.explained(decision),
             None => ticket,
@@ -159,17 +164,53 @@ impl OutcomeRouter {
     fn open(&self, evaluation: &Evaluation<'_>, chosen: usize, reason: Reason) -> Option<Ticket> {
         let target = evaluation.target(chosen)?;
         let (request, now) = (evaluation.request, evaluation.now);
-        let told = request.explain.then(|| reason.clone());
+        let again = (request.explain || self.is_observed()).then(|| reason.clone());
         let ticket = self.ticket(request, evaluation.name, target, reason, now, |group| {
             evaluation.plan(chosen, group, now)
         })?;
         if let Some(key) = request.session_key {
             self.inner.sessions.remember(key, target.0);
         }
-        Some(match told {
-            Some(reason) => ticket.explained(evaluation.told(Some((chosen, reason)))),
-            None => ticket,
+        let Some(reason) = again else {
+            return Some(ticket);
+        };
+        self.announce(&ticket, now);
+        let is_to_be_told = self.is_to_be_told(&ticket);
+        if !(is_to_be_told || request.explain) {
+            return Some(ticket);
+        }
+        let decision = Arc::new(evaluation.told(Some((chosen, reason))));
+        if is_to_be_told {
+            self.tell(&ticket, &decision);
+        }
+        Some(if request.explain {
+            ticket.explained(decision)
+        } else {
+            ticket
         })
+    }
+
+    fn announce(&self, ticket: &Ticket, now: Instant) {
+        let routed = ticket.routed();
+        let inner = &self.inner;
+        inner
+            .observers
+            .tell(&inner.counters, |observer| observer.picked(routed, now));
+    }
+
+    fn is_to_be_told(&self, ticket: &Ticket) -> bool {
+        let inner = &self.inner;
+        let observers = &inner.observers;
+        observers.want_decision(&inner.counters, ticket.routed())
+    }
+
+    fn tell(&self, ticket: &Ticket, decision: &Arc<Decision>) {
+        let routed = ticket.routed();
+        let inner = &self.inner;
+        let observers = &inner.observers;
+        observers.tell(&inner.counters, |observer| {
+            observer.decided(routed, decision);
+        });
     }
 
     /// Books an attempt under the group's lock, if `admit` gives a plan for it.

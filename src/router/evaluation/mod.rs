@@ -325,10 +325,7 @@ impl<'a> Evaluation<'a> {
     ) -> (u8, Option<Obstacle>, Duration) {
         let now = self.now;
         let until = |at: Instant| at.saturating_duration_since(now);
-        let out = target
-            .credential
-            .and_then(|index| self.inner.credentials.get(index))
-            .and_then(|credential| credential.out_for(self.inner.epoch, now));
+        let out = self.inner.refused_for(target, now);
         match room {
             Room::Told(at) => (WALLED, Some(Obstacle::RateLimited(until(at))), until(at)),
             Room::Expected(at) if !self.sole => {
