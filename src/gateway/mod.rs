@@ -45,6 +45,7 @@
 //! # Ok::<(), tower_outcome::BuildError>(())
 //! ```
 
+mod admin;
 mod admit;
 mod budget;
 mod builder;
@@ -60,10 +61,13 @@ pub mod scripted;
 mod server;
 mod service;
 mod upstreams;
+mod watch;
 
 pub use self::{
+    admin::Admin,
     builder::Builder,
     demo::Demo,
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
+    watch::{Story, Watch},
 };

@@ -27,7 +27,7 @@ pub(super) fn models(
 }
 
 /// Undoes the percent-encoding of a segment of a path; `None` if that gives no text.
-fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decoded(segment: &str) -> Option<Cow<'_, str>> {
     if !segment.contains('%') {
         return Some(Cow::Borrowed(segment));
     }

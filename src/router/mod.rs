@@ -175,6 +175,15 @@ impl OutcomeRouter {
         entry.is_some()
     }
 
+    /// Returns what a target costs; `None` where that is not known, or where there is no target of this
+    /// name in a pool of this name.
+    #[must_use]
+    pub fn price(&self, pool: &str, target: &str) -> Option<Price> {
+        let entry = self.inner.named(pool, target)?;
+        let group = self.inner.group(entry.group);
+        group.members.get(entry.slot)?.spent.price()
+    }
+
     /// Returns the mode of a pool, or `None` where there is no pool of this name.
     #[must_use]
     pub fn mode(&self, pool: &str) -> Option<Mode> {
@@ -218,6 +227,12 @@ impl OutcomeRouter {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.clock.now()
+    }
+
+    /// Tells this router from others that are there at the same time.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner) as usize
     }
 
     pub(crate) fn wall(&self) -> std::time::SystemTime {

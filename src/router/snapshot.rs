@@ -167,7 +167,11 @@ impl Inner {
         }
     }
 
-    fn snapshot_target(&self, target: &TargetEntry, now: Instant) -> Option<TargetSnapshot> {
+    pub(super) fn snapshot_target(
+        &self,
+        target: &TargetEntry,
+        now: Instant,
+    ) -> Option<TargetSnapshot> {
         let broken = self.broken_around(target);
         let quality = self.pools.get(target.pool)?.beliefs.quality();
         let belief = quality.read(TaskKey::OTHER, now).belief(target.rank);
