@@ -82,7 +82,6 @@ pub struct Settled<'a> {
 
 impl<'a> Settled<'a> {
     /// Returns how it ended.
-    #[must_use]
     pub fn outcome(&self) -> &'a Outcome {
         self.outcome
     }

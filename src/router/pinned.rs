@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::{Inner, Name, OutcomeRouter, TargetEntry};
+use super::{Inner, Name, OutcomeRouter, Pool, TargetEntry};
 
 /// The rank of no target.
 const NONE: usize = usize::MAX;
@@ -15,8 +15,15 @@ const NONE: usize = usize::MAX;
 pub(super) struct Pinned(AtomicUsize);
 
 impl Pinned {
-    pub(super) fn nobody() -> Self {
-        Self(AtomicUsize::new(NONE))
+    /// Returns what is pinned in a pool that takes over from one of the same name: the target of the
+    /// same name, where there is one.
+    pub(super) fn after(before: Option<&Inner>, pool: &Pool) -> Self {
+        let pinned = before.and_then(|before| before.pinned(&pool.name));
+        let rank = pinned.and_then(|pinned| {
+            let mut targets = pool.targets.iter();
+            targets.position(|target| *target.label() == *pinned.name)
+        });
+        Self(AtomicUsize::new(rank.unwrap_or(NONE)))
     }
 
     /// Returns the rank of the target.
@@ -70,13 +77,17 @@ impl OutcomeRouter {
     /// Returns the target that a pool is [pinned](Self::set_pinned) to.
     #[must_use]
     pub fn pinned(&self, pool: &str) -> Option<Arc<str>> {
-        let entry = self.inner.pools.iter().find(|entry| *entry.name == *pool)?;
-        let targets = self.inner.targets.get(entry.targets.clone())?;
-        Some(targets.get(entry.pinned.rank()?)?.name.clone())
+        self.inner.pinned(pool).map(|target| target.name.clone())
     }
 }
 
 impl Inner {
+    fn pinned(&self, pool: &str) -> Option<&TargetEntry> {
+        let entry = self.pools.iter().find(|entry| *entry.name == *pool)?;
+        let targets = self.targets.get(entry.targets.clone())?;
+        targets.get(entry.pinned.rank()?)
+    }
+
     /// Returns whether another target of its pool serves alone.
     pub(super) fn is_pinned_away(&self, target: &TargetEntry) -> bool {
         let pool = self.pools.get(target.pool);
@@ -163,6 +174,24 @@ mod tests {
         assert!(refused.to_string().contains("a: another is pinned by hand"));
         assert!(router.set_drained("default", "b", true));
         assert!(picked(&router, "a").unwrap_err().is_no_candidate());
+    }
+
+    #[test]
+    fn a_router_that_takes_over_keeps_what_is_pinned_by_its_name() {
+        let before = router();
+        assert!(before.set_pinned("default", Some("b")));
+        let after = |models: [&str; 2]| {
+            let builder = models
+                .into_iter()
+                .fold(OutcomeRouter::builder(), |it, model| it.model(model));
+            builder
+                .succeeding(&before)
+                .build()
+                .unwrap()
+                .pinned("default")
+        };
+        assert_eq!(after(["b", "a"]).as_deref(), Some("b"));
+        assert_eq!(after(["a", "c"]), None);
     }
 
     #[test]

@@ -162,8 +162,8 @@ impl Inner {
         });
         Snapshot {
             pools: pools.collect(),
-            decisions: self.decisions.taken(),
-            counts: self.counters.snapshot(),
+            decisions: self.lasting.decisions.taken(),
+            counts: self.lasting.counters.snapshot(),
         }
     }
 

@@ -85,6 +85,7 @@ impl Inner {
     pub(super) fn refused_for(&self, target: &TargetEntry, now: Instant) -> Option<Duration> {
         self.credentials
             .get(target.credential?)?
+            .state
             .out_for(self.epoch, now)
     }
 }

@@ -296,8 +296,12 @@ impl Ticket {
             .and_then(|index| inner.credentials.get(index))
         {
             match class {
-                Class::AuthError => credential.refused(inner.epoch, self.booking.started, now),
-                Class::Success => credential.accepted(inner.epoch, self.booking.started),
+                Class::AuthError => {
+                    credential
+                        .state
+                        .refused(inner.epoch, self.booking.started, now);
+                }
+                Class::Success => credential.state.accepted(inner.epoch, self.booking.started),
                 _ => {}
             }
         }
@@ -322,7 +326,7 @@ impl Ticket {
             late: late || late_drop,
             now,
         };
-        inner.observers.tell(&inner.counters, |observer| {
+        inner.observers.tell(&inner.lasting.counters, |observer| {
             observer.settled(&self.routed, &settled);
         });
         let usage = outcome.usage;

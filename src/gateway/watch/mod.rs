@@ -113,7 +113,9 @@ impl Watch {
         let table = self.0.observer.table();
         let table = Table::new(router.id(), &snapshot, &table, seconds());
         self.0.observer.replace(table);
-        if let Some(old) = known.router.replace(router.clone()) {
+        let old = known.router.replace(router.clone());
+        // A router that takes over goes on with the counts of the one before.
+        if let Some(old) = old.filter(|old| !router.goes_on_with(old)) {
             let passed = old.snapshot().counts.passed_through;
             known.passed += passed.iter().map(|(_, count)| count).sum::<u64>();
         }
