@@ -9,6 +9,7 @@
     reason = "clippy takes helpers of integration tests for library code"
 )]
 
+mod admin;
 mod mounting;
 mod requests;
 mod routing;
