@@ -57,6 +57,7 @@ mod headers;
 mod idle;
 mod models;
 mod refuse;
+mod reload;
 pub mod scripted;
 mod server;
 mod service;
@@ -67,6 +68,7 @@ pub use self::{
     admin::Admin,
     builder::Builder,
     demo::Demo,
+    reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
     watch::{Story, Watch},

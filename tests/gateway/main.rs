@@ -11,6 +11,7 @@
 
 mod admin;
 mod mounting;
+mod reload;
 mod requests;
 mod routing;
 mod secrets;
