@@ -37,7 +37,7 @@ mod live;
 mod read;
 mod steer;
 
-use std::{fmt, future::Future, io, sync::Arc};
+use std::{fmt, future::Future, io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router, middleware,
@@ -47,7 +47,10 @@ use tokio::{net::TcpListener, sync::Semaphore};
 
 use self::auth::Token;
 use super::{server::Server, watch::Watch};
-use crate::router::{BuildError, OutcomeRouter};
+use crate::{
+    config::Config,
+    router::{BuildError, OutcomeRouter},
+};
 
 /// The admin listener: the dashboard, its feed, and what can be done by hand; see the table in the
 /// [module](super) of the gateway.
@@ -105,6 +108,27 @@ impl Admin {
             },
             hosts: Vec::new(),
         }
+    }
+
+    /// Creates the listener that a configuration describes, and says on which address it is to be
+    /// served; `None` where it is switched off.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token).
+    pub fn from_config(
+        config: &Config,
+        watch: Watch,
+    ) -> Result<Option<(SocketAddr, Self)>, BuildError> {
+        let Some(settings) = &config.admin else {
+            return Ok(None);
+        };
+        watch.set_clients(!config.keys.is_empty());
+        let mut admin = Self::new(watch).hosts(settings.hosts.iter().cloned());
+        if let Some(token) = &settings.token {
+            admin = admin.token(token.expose())?;
+        }
+        Ok(Some((settings.listen, admin)))
     }
 
     /// Sets what whoever asks must know. Default: nothing, and only loopback is served.

@@ -55,6 +55,7 @@ use self::{
 pub(super) use self::{
     decisions::Kept, event::Event, history::History, story::Loaded, view::View, viewers::Viewer,
 };
+use super::{Gateway, reload::Loaded as Reloaded};
 use crate::router::{Observe, OutcomeRouter};
 
 /// Watches routers for a dashboard; see [`Admin`](super::Admin). Clones share.
@@ -118,6 +119,25 @@ impl Watch {
         if let Some(old) = old.filter(|old| !router.goes_on_with(old)) {
             let passed = old.snapshot().counts.passed_through;
             known.passed += passed.iter().map(|(_, count)| count).sum::<u64>();
+        }
+    }
+
+    /// Keeps up with a gateway that is reloaded: follows its next routers, and tells viewers what came
+    /// of each load. Ends when `loads` does.
+    pub async fn keep_up(
+        self,
+        gateway: Gateway,
+        mut loads: tokio::sync::watch::Receiver<Reloaded>,
+    ) {
+        loop {
+            let Reloaded { file, error, .. } = loads.borrow_and_update().clone();
+            if error.is_none() {
+                self.follow(&gateway.router());
+            }
+            self.loaded(Some(file.display().to_string()), error);
+            if loads.changed().await.is_err() {
+                return;
+            }
         }
     }
 
