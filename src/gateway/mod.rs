@@ -92,6 +92,7 @@
 //! ```
 
 mod access;
+mod admin;
 mod admit;
 mod budget;
 mod builder;
@@ -111,9 +112,11 @@ pub mod scripted;
 mod server;
 mod service;
 mod upstreams;
+mod watch;
 
 pub use self::{
     access::{ClientKey, Spending, Spent},
+    admin::Admin,
     builder::Builder,
     demo::Demo,
     headers::{Headers, Hint, Trust},
@@ -121,4 +124,5 @@ pub use self::{
     reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
+    watch::{Story, Watch},
 };

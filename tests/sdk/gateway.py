@@ -11,6 +11,9 @@ SECRET = "own-secret"
 
 HEAD = """
 listen = "127.0.0.1:0"
+
+[admin]
+listen = "127.0.0.1:0"
 """
 
 UPSTREAM = """
@@ -67,13 +70,15 @@ class Gateway:
         self.log = ""
         for line in self.process.stderr:
             self.log += line
+            if found := re.search(r"dashboard on (http://\S+)", line):
+                self.admin = found[1]
             if found := re.search(r"serving on (http://\S+:(\d+))", line):
                 self.url, self.port = found[1], int(found[2])
                 return
         raise RuntimeError(f"the gateway did not start: {self.log}")
 
     def state(self):
-        with urllib.request.urlopen(self.url + "/outcome/state", timeout=5) as response:
+        with urllib.request.urlopen(self.admin + "/state", timeout=5) as response:
             return json.load(response)
 
     def in_flight(self):
