@@ -101,6 +101,7 @@
 
 mod assemble;
 mod error;
+pub mod litellm;
 mod schema;
 mod settings;
 mod suggest;
