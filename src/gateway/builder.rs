@@ -5,7 +5,7 @@ use tower::ServiceBuilder;
 
 use super::{admit::Rules, budget::Budget, service::Gateway, upstreams::Upstreams};
 use crate::{
-    config::{Config, Connection, DEADLINE, MAX_BUFFERED, Timeouts},
+    config::{Config, Connection, DEADLINE, Limits, Timeouts},
     failover::FailoverLayer,
     route::OutcomeRoutingLayer,
     router::{BuildError, OutcomeRouter, Upstream},
@@ -23,7 +23,6 @@ pub struct Builder {
     targets: Vec<(String, String, Timeouts, Option<bool>)>,
     default_upstream: Option<Upstream>,
     pass_unknown_models: bool,
-    state_endpoint: bool,
     shadow_percent: f64,
     max_buffered: usize,
 }
@@ -38,9 +37,8 @@ impl Builder {
             targets: Vec::new(),
             default_upstream: None,
             pass_unknown_models: false,
-            state_endpoint: false,
             shadow_percent: 0.0,
-            max_buffered: MAX_BUFFERED,
+            max_buffered: Limits::default().max_buffered,
         }
     }
 
@@ -48,9 +46,8 @@ impl Builder {
         let mut builder = Self::new(config.router)
             .deadline(config.deadline)
             .pass_unknown_models(config.pass_unknown_models)
-            .state_endpoint(config.state_endpoint)
             .shadow_percent(config.shadow_percent)
-            .max_buffered_bytes(config.max_buffered);
+            .max_buffered_bytes(config.limits.max_buffered);
         if let Some((upstream, connection)) = config.default_upstream {
             builder = builder
                 .default_upstream(upstream)
@@ -108,13 +105,6 @@ impl Builder {
     /// Default: it is answered 404.
     pub fn pass_unknown_models(mut self, pass: bool) -> Self {
         self.pass_unknown_models = pass;
-        self
-    }
-
-    /// Sets whether `GET /outcome/state` tells what the router knows, to everybody who can reach
-    /// the gateway. Default: it does not.
-    pub fn state_endpoint(mut self, state: bool) -> Self {
-        self.state_endpoint = state;
         self
     }
 
@@ -180,6 +170,6 @@ impl Builder {
             .layer(shadows)
             .layer(OutcomeRoutingLayer::new(self.router))
             .service(upstreams);
-        Ok(Gateway::new(Arc::new(rules), stack, self.state_endpoint))
+        Ok(Gateway::new(Arc::new(rules), stack))
     }
 }

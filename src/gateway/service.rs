@@ -45,7 +45,6 @@ const METHODS: [Method; 6] = [
 pub struct Gateway {
     rules: Arc<Rules>,
     stack: Stack,
-    state_endpoint: bool,
 }
 
 /// Failover, over copies of some calls, over routing, over a client with timeouts for each attempt.
@@ -66,12 +65,8 @@ impl Gateway {
         Builder::from_config(config).build()
     }
 
-    pub(super) fn new(rules: Arc<Rules>, stack: Stack, state_endpoint: bool) -> Self {
-        Self {
-            rules,
-            stack,
-            state_endpoint,
-        }
+    pub(super) fn new(rules: Arc<Rules>, stack: Stack) -> Self {
+        Self { rules, stack }
     }
 
     /// Returns the router.
@@ -145,7 +140,6 @@ impl Gateway {
         let router = &self.rules.router;
         match parts.uri.path() {
             "/healthz" => Some(Response::new(Body::from("ok\n"))),
-            "/outcome/state" if self.state_endpoint => Some(models::answer(&router.snapshot())),
             path => models::models(router, &parts.headers, path),
         }
     }

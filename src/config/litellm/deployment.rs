@@ -5,7 +5,7 @@ use super::{
     importer::Importer,
     keys::{Written, written},
     known,
-    notes::{shown_key, shown_name},
+    notes::{Notes, shown_key, shown_name},
     params::Params,
     provider::{self, Kind, Provider},
     result::{Address, Price, Target, Upstream},
@@ -41,6 +41,13 @@ pub(super) fn deployment<'a>(importer: &mut Importer<'a>, entry: &'a Node) -> Op
         notes.lost(entry.place, "a deployment without litellm_params");
         return None;
     };
+    if !is_name(group) {
+        notes.lost(
+            entry.place,
+            "a deployment whose model_name cannot be the name of a pool",
+        );
+        return None;
+    }
     let group = group.to_owned();
     known::note_all(notes, entry, "", known::DEPLOYMENT);
     known::note_all(notes, own, "litellm_params.", known::PARAMS);
@@ -74,7 +81,7 @@ fn target_of(
         .ok_or("the variable that holds its model is not set here")?;
     let (provider, model) = provider_of(importer, params, &written, place)?;
     let (to, model) = address(provider, model, params, &mut importer.notes)?;
-    if model.is_empty() || model.len() > 256 || model.chars().any(char::is_control) {
+    if !is_name(&model) {
         return Err("its model is no name: expected 1 to 256 bytes".to_owned());
     }
     let format = to.format;
@@ -87,8 +94,22 @@ fn target_of(
              of it",
         );
     }
-    let count = |name: &str| info.and_then(|it| it.get(name)).and_then(Node::count);
-    let truth = |name: &str| info.and_then(|it| it.get(name)).and_then(Node::truth);
+    let mut reader = Reader {
+        notes: &mut importer.notes,
+        own,
+        info,
+    };
+    let price = reader.price();
+    let context_window = reader.count("max_input_tokens");
+    // The older name of LiteLLM for the same.
+    let max_output_tokens = reader
+        .count("max_output_tokens")
+        .or(reader.count("max_tokens"));
+    let vision = reader.truth("supports_vision");
+    let tools = reader.truth("supports_function_calling");
+    let json_mode = reader.truth("supports_response_schema");
+    let order = reader.number("order", f64::MIN);
+    let weight = reader.number("weight", 0.0);
     Ok(Target {
         place,
         model,
@@ -99,21 +120,22 @@ fn target_of(
             .and_then(Node::text)
             .map(str::to_owned),
         format,
-        order: params.get("order").and_then(Node::number),
-        weight: params
-            .get("weight")
-            .and_then(Node::number)
-            .filter(|it| *it >= 0.0),
-        price: price(own, info),
-        context_window: count("max_input_tokens"),
-        // The older name of LiteLLM for the same.
-        max_output_tokens: count("max_output_tokens").or_else(|| count("max_tokens")),
-        vision: truth("supports_vision"),
-        tools: truth("supports_function_calling"),
-        json_mode: truth("supports_response_schema"),
+        order,
+        weight,
+        price,
+        context_window,
+        max_output_tokens,
+        vision,
+        tools,
+        json_mode,
         drop: dropped(importer, own),
         defaults: defaults(own),
     })
+}
+
+/// Whether callers can ask for something by this name.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control)
 }
 
 /// Parts a model and its provider, as LiteLLM writes and guesses them.
@@ -193,7 +215,16 @@ fn key(
     // A server of somebody's own gets none that is meant for a provider.
     let at_home = provider.base.is_none_or(|base| base == to.base_url);
     let Some(node) = params.get("api_key") else {
-        return provider.key.filter(|_| at_home && !own).map(str::to_owned);
+        let like = provider.key.filter(|_| !own)?;
+        if at_home {
+            return Some(like.to_owned());
+        }
+        let text = format!(
+            "api_base without api_key: LiteLLM sends what {like} holds to any address; here nothing is \
+             sent unless api_key_env is given"
+        );
+        importer.notes.todo(params.place(), text);
+        return None;
     };
     let text = node.text()?;
     match written(text) {
@@ -216,22 +247,67 @@ fn key(
     }
 }
 
-fn price(own: &Node, info: Option<&Node>) -> Option<Price> {
-    let of = |name: &str| {
-        let node = own.get(name).or_else(|| info.and_then(|it| it.get(name)))?;
-        let per_token = node.number().filter(|it| (0.0..1e6).contains(it))?;
-        Some(per_token * 1e6)
-    };
-    let (input, output) = (of("input_cost_per_token"), of("output_cost_per_token"));
-    if input.is_none() && output.is_none() {
-        return None;
+/// Reads values of a deployment, and notes those that are not of their kind.
+struct Reader<'a> {
+    notes: &'a mut Notes,
+    own: &'a Node,
+    info: Option<&'a Node>,
+}
+
+impl Reader<'_> {
+    fn number(&mut self, name: &str, least: f64) -> Option<f64> {
+        let node = self.own.get(name)?;
+        let number = node.number().filter(|it| (least..1e12).contains(it));
+        if number.is_none() {
+            self.notes
+                .unreadable(node, &format!("litellm_params.{name}"), "a number");
+        }
+        number
     }
-    Some(Price {
-        input: input.unwrap_or(0.0),
-        output: output.unwrap_or(0.0),
-        cached: of("cache_read_input_token_cost"),
-        written: of("cache_creation_input_token_cost"),
-    })
+
+    fn count(&mut self, name: &str) -> Option<u64> {
+        let node = self.info?.get(name)?;
+        let count = node.count();
+        if count.is_none() {
+            self.notes
+                .unreadable(node, &format!("model_info.{name}"), "a number from 1");
+        }
+        count
+    }
+
+    fn truth(&mut self, name: &str) -> Option<bool> {
+        let node = self.info?.get(name)?;
+        let truth = node.truth();
+        if truth.is_none() {
+            self.notes
+                .unreadable(node, &format!("model_info.{name}"), "true or false");
+        }
+        truth
+    }
+
+    fn price(&mut self) -> Option<Price> {
+        let input = self.per_million("input_cost_per_token");
+        let output = self.per_million("output_cost_per_token");
+        if input.is_none() && output.is_none() {
+            return None;
+        }
+        Some(Price {
+            input: input.unwrap_or(0.0),
+            output: output.unwrap_or(0.0),
+            cached: self.per_million("cache_read_input_token_cost"),
+            written: self.per_million("cache_creation_input_token_cost"),
+        })
+    }
+
+    fn per_million(&mut self, name: &str) -> Option<f64> {
+        let of_info = || self.info.and_then(|it| it.get(name));
+        let node = self.own.get(name).or_else(of_info)?;
+        let per_token = node.number().filter(|it| (0.0..1e3).contains(it));
+        if per_token.is_none() {
+            self.notes.unreadable(node, name, "dollars for a token");
+        }
+        Some(per_token? * 1e6)
+    }
 }
 
 /// Returns the parameters that are left out of every request.

@@ -4,6 +4,7 @@ use super::{
     keys::{Keys, Written, written},
     notes::Notes,
     params::{Environment, Params},
+    provider,
     result::{Gateway, Upstream},
     yaml::Node,
 };
@@ -25,6 +26,9 @@ impl<'a> Importer<'a> {
     pub(super) fn new(root: &'a Node, environment: &'a Environment<'a>) -> Self {
         let mut keys = Keys::default();
         keys.reserve_all(root);
+        for variable in implied(root) {
+            keys.reserve(variable);
+        }
         let mut credentials = HashMap::new();
         let list = root.get("credential_list").map_or(&[][..], Node::items);
         for entry in list {
@@ -127,19 +131,21 @@ impl<'a> Importer<'a> {
         upstreams.len() - 1
     }
 
-    /// Gives each upstream a name of its own.
+    /// Gives each upstream a name of its own: that of its provider, and where a provider is at
+    /// several addresses, that of the host.
     pub(super) fn name_upstreams(&mut self) {
-        let providers: Vec<String> = self
-            .gateway
-            .upstreams
+        let upstreams = &mut self.gateway.upstreams;
+        let hosts: Vec<(String, Option<String>)> = upstreams
             .iter()
-            .map(|it| it.name.clone())
+            .map(|it| (it.name.clone(), part_of_host(&it.to.base_url)))
             .collect();
         let mut used: Vec<String> = Vec::new();
-        for (upstream, provider) in self.gateway.upstreams.iter_mut().zip(&providers) {
-            let is_alone = providers.iter().filter(|it| *it == provider).count() == 1;
-            let name = match part_of_host(&upstream.to.base_url) {
-                Some(part) if !is_alone => format!("{provider}-{part}"),
+        for (upstream, (provider, part)) in upstreams.iter_mut().zip(&hosts) {
+            let is_elsewhere = hosts
+                .iter()
+                .any(|(other, host)| other == provider && host != part);
+            let name = match part {
+                Some(part) if is_elsewhere && part != provider => format!("{provider}-{part}"),
                 _ => provider.clone(),
             };
             upstream.name = unused(&name, |it| used.iter().any(|other| other == it));
@@ -167,6 +173,20 @@ impl<'a> Importer<'a> {
             self.notes.todo(section.place, text);
         }
     }
+}
+
+/// Returns the variables that deployments without a key take theirs from.
+fn implied(root: &Node) -> impl Iterator<Item = &'static str> {
+    let list = root.get("model_list").map_or(&[][..], Node::items);
+    let params = list.iter().filter_map(|entry| entry.get("litellm_params"));
+    let keyless = params.filter(|params| params.get("api_key").is_none());
+    keyless.filter_map(|params| {
+        let model = params.get("model").and_then(Node::text)?;
+        let first = model.split('/').next().unwrap_or_default();
+        let found =
+            provider::named(first).or_else(|| provider::of_model(model).and_then(provider::named));
+        found?.key
+    })
 }
 
 /// Returns a name, with a number behind it where it is taken.

@@ -54,7 +54,9 @@ pub(super) const DEFAULTS: &[&str] = &[
 pub(super) fn note_all(notes: &mut Notes, map: &Node, path: &str, known: &Known) {
     for (key, value) in map.entries() {
         let name = key.text.as_str();
-        if value.is_null() || known.read.contains(&name) {
+        // Where people put what they refer to by aliases.
+        let is_private = path.is_empty() && name.starts_with(['x', '.', '_']) && value.is_map();
+        if value.is_null() || known.read.contains(&name) || is_private {
             continue;
         }
         let said = known.said.iter().find(|(names, ..)| names.contains(&name));
@@ -62,14 +64,15 @@ pub(super) fn note_all(notes: &mut Notes, map: &Node, path: &str, known: &Known)
             Some((_, kind, text)) => (*kind, *text),
             None => (NoteKind::Lost, "no counterpart"),
         };
-        notes.add(kind, key.place, format!("{path}{}: {text}", shown_key(key)));
+        notes.setting(kind, key.place, format!("{path}{}", shown_key(key)), text);
     }
 }
 
 const LIMITS: (&[&str], NoteKind, &str) = (
     &["rpm", "tpm", "itpm", "otpm"],
     NoteKind::Replaced,
-    "limits are not configured: what the provider's headers say is left is kept to, and its 429s",
+    "limits are not configured here: the provider's headers tell what is left, which is kept to, as are \
+     its 429s",
 );
 
 pub(super) const TOP: &Known = &Known {

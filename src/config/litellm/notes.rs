@@ -6,6 +6,10 @@ use super::yaml::{Key, Node, Place};
 #[derive(Clone, Debug)]
 pub struct Note {
     kind: NoteKind,
+    /// The settings that it is about, where it is about settings.
+    names: Vec<String>,
+    said: String,
+    /// Both, as they are shown.
     text: String,
     places: Vec<Place>,
 }
@@ -50,6 +54,12 @@ impl Note {
         self.places.iter().map(|place| (place.line, place.column))
     }
 
+    fn extend(&mut self, place: Place) {
+        if !self.places.contains(&place) {
+            self.places.push(place);
+        }
+    }
+
     fn lines(&self) -> String {
         let mut lines: Vec<usize> = self.places.iter().map(|place| place.line).collect();
         lines.dedup();
@@ -88,18 +98,39 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    pub(super) fn add(&mut self, kind: NoteKind, place: Place, text: impl Into<String>) {
-        let text = text.into();
+    /// Notes what becomes of a setting. Others of which the same is said stand beside it.
+    pub(super) fn setting(&mut self, kind: NoteKind, place: Place, name: String, said: &str) {
         let known = self.notes.iter_mut();
-        let mut known = known.filter(|note| note.kind == kind && note.text == text);
+        let mut known =
+            known.filter(|it| it.kind == kind && it.said == said && !it.names.is_empty());
         if let Some(note) = known.next() {
-            if !note.places.contains(&place) {
-                note.places.push(place);
+            if !note.names.contains(&name) {
+                note.names.push(name);
             }
-            return;
+            note.extend(place);
+        } else {
+            self.push(kind, place, vec![name], said.to_owned());
         }
-        let places = vec![place];
-        self.notes.push(Note { kind, text, places });
+    }
+
+    pub(super) fn add(&mut self, kind: NoteKind, place: Place, said: impl Into<String>) {
+        let said = said.into();
+        let known = self.notes.iter_mut();
+        let mut known = known.filter(|it| it.kind == kind && it.said == said);
+        match known.next() {
+            Some(note) => note.extend(place),
+            None => self.push(kind, place, Vec::new(), said),
+        }
+    }
+
+    fn push(&mut self, kind: NoteKind, place: Place, names: Vec<String>, said: String) {
+        self.notes.push(Note {
+            kind,
+            names,
+            said,
+            text: String::new(),
+            places: vec![place],
+        });
     }
 
     pub(super) fn todo(&mut self, place: Place, text: impl Into<String>) {
@@ -127,6 +158,11 @@ impl Notes {
     pub(super) fn into_sorted(mut self) -> Vec<Note> {
         for note in &mut self.notes {
             note.places.sort_unstable();
+            note.text = if note.names.is_empty() {
+                note.said.clone()
+            } else {
+                format!("{}: {}", note.names.join(", "), note.said)
+            };
         }
         self.notes
             .sort_by_key(|note| (note.kind, note.places.first().copied()));

@@ -1,7 +1,7 @@
 //! Model groups become pools, and their fallbacks further targets behind their own.
 
 use super::{
-    deployment::{Deployment, deployment},
+    deployment::{Deployment, deployment, is_name},
     importer::{Importer, unused},
     notes::shown_name,
     result::{Format, Pool, Target},
@@ -119,6 +119,15 @@ fn weigh(importer: &mut Importer<'_>, group: &mut Group, by_weight: bool) {
     let one = weights.next().unwrap_or(0.0);
     let differ = weights.any(|it| it.total_cmp(&one).is_ne());
     group.weighted = by_weight && differ;
+    if !group.weighted
+        && by_weight
+        && let Some(second) = group.members.get(1).filter(|it| level(it))
+    {
+        let text = "deployments of one model_name get equal shares of its requests; here the first is \
+                    preferred, and others come as its limit is near or it fails; policy = \"weighted\" \
+                    shares them out";
+        importer.notes.replaced(second.place, text);
+    }
     for member in &mut group.members {
         if member.weight.is_some() && !by_weight {
             let text = "litellm_params.weight: LiteLLM reads it under simple-shuffle only";
@@ -277,8 +286,8 @@ fn pool(
     }
     let formats = |format: Format| targets.iter().any(|it| it.format == format);
     for (format, name) in [
-        (Format::Bedrock, "Bedrock's"),
-        (Format::VertexAnthropic, "Anthropic's, on Vertex AI"),
+        (Format::Bedrock, "that of Bedrock"),
+        (Format::VertexAnthropic, "that of Anthropic on Vertex AI"),
     ] {
         if !formats(format) {
             continue;
@@ -291,7 +300,7 @@ fn pool(
             )
         } else {
             format!(
-                "pool {pool}: its callers have to speak the format {name}, and not OpenAI's: nothing is \
+                "pool {pool}: its callers have to speak {name}, and not the OpenAI format: nothing is \
                  translated"
             )
         };
@@ -325,7 +334,7 @@ fn aliases(importer: &mut Importer<'_>, settings: &Settings<'_>) {
                     let text = format!("an alias {shown}, which is the name of a pool already");
                     importer.notes.lost(key.place, text);
                 }
-                Some(pool) if !alias.is_empty() => pool.aliases.push(alias.to_owned()),
+                Some(pool) if is_name(alias) => pool.aliases.push(alias.to_owned()),
                 _ => {
                     let text = format!("an alias {shown} of a model that was not carried over");
                     importer.notes.lost(key.place, text);
