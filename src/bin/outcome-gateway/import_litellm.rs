@@ -40,14 +40,13 @@ impl ImportLitellm {
             };
             let mut places = note.places();
             let (line, column) = places.next().unwrap_or((1, 1));
-            let more = match places.count() {
-                0 => String::new(),
-                more => format!(" (and {more} more)"),
+            let others: Vec<_> = places.map(|(line, _)| line.to_string()).collect();
+            let others = match others.as_slice() {
+                [] => String::new(),
+                others => format!(" (and in lines {})", others.join(", ")),
             };
-            say(&format!(
-                "{file}:{line}:{column}: {what}: {}{more}",
-                note.text()
-            ));
+            let text = note.text();
+            say(&format!("{file}:{line}:{column}: {what}: {text}{others}"));
         }
         Ok(())
     }
