@@ -43,6 +43,7 @@ impl ImportLitellm {
             let others: Vec<_> = places.map(|(line, _)| line.to_string()).collect();
             let others = match others.as_slice() {
                 [] => String::new(),
+                [line] => format!(" (and in line {line})"),
                 others => format!(" (and in lines {})", others.join(", ")),
             };
             let text = note.text();
