@@ -9,8 +9,13 @@
     reason = "clippy takes helpers of integration tests for library code"
 )]
 
+mod access;
+mod feedback;
+mod hints;
 mod mounting;
+mod reload;
 mod requests;
+mod restart;
 mod routing;
 mod secrets;
 mod server;
