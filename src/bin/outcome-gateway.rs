@@ -1,5 +1,7 @@
 //! The gateway, a check of its configuration, and a demonstration of it.
 
+#[path = "outcome-gateway/health.rs"]
+mod health;
 #[path = "outcome-gateway/import_litellm.rs"]
 mod import_litellm;
 
@@ -19,7 +21,7 @@ use tower_outcome::{
 };
 use tracing_subscriber::EnvFilter;
 
-use self::import_litellm::ImportLitellm;
+use self::{health::Health, import_litellm::ImportLitellm};
 
 /// Routes LLM requests to the model most likely to succeed right now.
 #[derive(Debug, Parser)]
@@ -43,6 +45,7 @@ enum Command {
         file: PathBuf,
     },
     ImportLitellm(ImportLitellm),
+    Health(Health),
     /// Show routing at work, with scripted providers: needs no key and no network.
     Demo {
         /// The address of the gateway.
@@ -64,6 +67,7 @@ async fn main() -> ExitCode {
         Command::Serve { config } => serve_config(config).await,
         Command::Check { file } => check(file),
         Command::ImportLitellm(import) => import.run(say),
+        Command::Health(health) => health.run(),
         Command::Demo {
             listen,
             seconds,
