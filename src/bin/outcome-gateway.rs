@@ -1,5 +1,10 @@
 //! The gateway, a check of its configuration, and a demonstration of it.
 
+#[path = "outcome-gateway/health.rs"]
+mod health;
+#[path = "outcome-gateway/import_litellm.rs"]
+mod import_litellm;
+
 use std::{
     error::Error,
     io::{self, IsTerminal as _},
@@ -15,6 +20,8 @@ use tower_outcome::{
     gateway::{Admin, Demo, Gateway, Reload, Server, Watch, open_state, shutdown_signal},
 };
 use tracing_subscriber::EnvFilter;
+
+use self::{health::Health, import_litellm::ImportLitellm};
 
 /// Routes LLM requests to the model most likely to succeed right now.
 #[derive(Debug, Parser)]
@@ -37,6 +44,8 @@ enum Command {
         /// The configuration file, in TOML.
         file: PathBuf,
     },
+    ImportLitellm(ImportLitellm),
+    Health(Health),
     /// Show routing at work, with scripted providers: needs no key and no network.
     Demo {
         /// The address of the gateway.
@@ -57,6 +66,8 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve { config } => serve_config(config).await,
         Command::Check { file } => check(file),
+        Command::ImportLitellm(import) => import.run(say),
+        Command::Health(health) => health.run(),
         Command::Demo {
             listen,
             seconds,

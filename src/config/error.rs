@@ -18,6 +18,14 @@ impl ConfigError {
         }
     }
 
+    pub(super) fn placed(file: &str, place: (usize, usize), message: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            place: Some(place),
+            message: message.to_owned(),
+        }
+    }
+
     pub(super) fn at(file: &str, source: &str, span: Option<Range<usize>>, message: &str) -> Self {
         let place = span.map(|span| place(source, span.start));
         // The parser's messages may run over several lines.

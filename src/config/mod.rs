@@ -106,6 +106,7 @@ mod find;
 mod headers;
 mod key;
 mod limits;
+pub mod litellm;
 mod numbers;
 mod schema;
 mod secret;
