@@ -78,11 +78,14 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
     let address = config.listen();
-    if !address.ip().is_loopback() {
-        tracing::warn!("whoever can reach {address} can spend your keys");
-    }
     let server = Server::from_config(&config);
     let gateway = Gateway::from_config(config)?;
+    if gateway.is_open() && !address.ip().is_loopback() {
+        tracing::warn!(
+            "there are no client keys: whoever can reach {address} can spend those of the upstreams; \
+             a [[key]] in the configuration closes it to others"
+        );
+    }
     let listener = bind(address, "listen in the configuration").await?;
     tracing::info!("serving on http://{}", listener.local_addr()?);
     server.serve(listener, gateway, shutdown_signal()).await?;

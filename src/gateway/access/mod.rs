@@ -80,7 +80,30 @@ impl Access {
         for key in keys {
             access.add(key, router)?;
         }
+        access.warn_of_free_targets(router);
         Ok(access)
+    }
+
+    /// What has no price is not counted: a cap does not hold there.
+    fn warn_of_free_targets(&self, router: &OutcomeRouter) {
+        if self.keys.iter().all(|key| key.daily_dollars.is_none()) {
+            return;
+        }
+        let pools = router.snapshot().pools;
+        for key in self.keys.iter().filter(|key| key.daily_dollars.is_some()) {
+            let opened = pools
+                .iter()
+                .filter(|pool| Caller(Some(key)).opens(&pool.name));
+            let mut targets = opened.flat_map(|pool| &pool.targets);
+            if let Some(free) = targets.find(|target| target.dollars.is_none()) {
+                tracing::warn!(
+                    key = %key.name,
+                    target = %free.name,
+                    "a key may spend so much a day only, but calls of a target without a price are \
+                     not counted",
+                );
+            }
+        }
     }
 
     fn add(&mut self, key: ClientKey, router: &OutcomeRouter) -> Result<(), BuildError> {
@@ -110,9 +133,13 @@ impl Access {
         Ok(())
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Finds out who sent a request.
     pub(super) fn caller(&self, parts: &Parts) -> Result<Caller<'_>, Denied> {
-        if self.keys.is_empty() {
+        if self.is_open() {
             return Ok(Caller(None));
         }
         let mut denied = if is_signed(parts) {
