@@ -105,6 +105,7 @@ mod headers;
 mod idle;
 mod models;
 mod refuse;
+mod reload;
 pub mod scripted;
 mod server;
 mod service;
@@ -115,6 +116,7 @@ pub use self::{
     builder::Builder,
     demo::Demo,
     headers::{Headers, Hint, Trust},
+    reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
 };

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, request::Parts};
 use tower::{Service, ServiceExt as _};
@@ -28,7 +29,7 @@ use crate::{
     failover::Failover,
     hints::{Call, Routed},
     route::OutcomeRouting,
-    router::{BuildError, OutcomeRouter},
+    router::{self, BuildError, Observe, OutcomeRouter},
     shadow::Shadow,
 };
 
@@ -47,8 +48,20 @@ const METHODS: [Method; 6] = [
 /// A tower service that never fails: every error is an answer. Clones share.
 #[derive(Clone)]
 pub struct Gateway {
-    rules: Arc<Rules>,
-    stack: Stack,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    live: ArcSwap<Live>,
+    /// Those that a configuration brought, for the routers to come.
+    observers: Vec<Arc<dyn Observe>>,
+}
+
+/// What serves a request, to its end: a reload does not touch those that are under way.
+pub(super) struct Live {
+    pub(super) rules: Arc<Rules>,
+    pub(super) stack: Stack,
+    pub(super) upstreams: Upstreams,
 }
 
 /// Failover, over copies of some calls, over routing, over a client with timeouts for each attempt.
@@ -66,17 +79,48 @@ impl Gateway {
     ///
     /// As [`Builder::build`].
     pub fn from_config(config: Config) -> Result<Self, BuildError> {
-        Builder::from_config(config).build()
+        let observers = config.observers.clone();
+        let router = observed(config.builder.clone(), &observers).build()?;
+        let live = Builder::from_config(config).router(router).live(None)?;
+        Ok(Self::new(live, observers))
     }
 
-    pub(super) fn new(rules: Arc<Rules>, stack: Stack) -> Self {
-        Self { rules, stack }
+    /// Goes on with another configuration. Requests that are under way end with the one that they
+    /// began with; what is known of targets that stay is kept, as
+    /// [`succeeding`](crate::router::Builder::succeeding) says. Where it listens, and what a
+    /// [`Server`](super::Server) was made of, changes by a restart alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`]; all is as before then.
+    pub fn reload(&self, config: Config) -> Result<(), BuildError> {
+        let before = self.live();
+        let router = observed(config.builder.clone(), &self.shared.observers);
+        let builder = Builder::from_config(config);
+        // What can fail does so before anything is taken over.
+        builder.check()?;
+        let router = router.succeeding(&before.rules.router).build()?;
+        let live = builder.router(router).live(Some(&before))?;
+        self.shared.live.store(Arc::new(live));
+        Ok(())
     }
 
-    /// Returns the router.
+    pub(super) fn new(live: Live, observers: Vec<Arc<dyn Observe>>) -> Self {
+        let live = ArcSwap::from_pointee(live);
+        Self {
+            shared: Arc::new(Shared { live, observers }),
+        }
+    }
+
+    /// Returns the router. A [reload](Self::reload) replaces it by its successor.
     #[must_use]
-    pub fn router(&self) -> &OutcomeRouter {
-        &self.rules.router
+    pub fn router(&self) -> OutcomeRouter {
+        self.live().rules.router.clone()
+    }
+
+    /// Returns what serves a request that comes now.
+    pub(super) fn live(&self) -> Arc<Live> {
+        self.shared.live.load_full()
     }
 
     /// Makes an axum router of it, to merge or to nest under a path of your own application.
@@ -93,16 +137,18 @@ impl Gateway {
 
     /// Returns what the client keys have spent, to be kept over a restart.
     #[must_use]
-    pub fn spending(&self) -> &Spending {
-        &self.rules.access.spending
+    pub fn spending(&self) -> Spending {
+        self.live().rules.access.spending.clone()
     }
 
-    pub(super) fn responses(&self) -> &ResponseIds {
-        &self.rules.responses
+    pub(super) fn responses(&self) -> ResponseIds {
+        self.live().rules.responses.clone()
     }
+}
 
-    async fn answer(self, request: Request<Body>) -> Response<Body> {
-        let Self { rules, stack } = self;
+impl Live {
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        let rules = &self.rules;
         let (mut parts, body) = request.into_parts();
         let trailers = headers::takes_trailers(&parts);
         headers::enter(&mut parts);
@@ -151,9 +197,9 @@ impl Gateway {
             }
         }
         let call = Call::new();
-        let mut ending = Ending::new(&rules, &call, caller);
+        let mut ending = Ending::new(rules, &call, caller);
         request.extensions_mut().insert(call.clone());
-        match stack.oneshot(request).await {
+        match self.stack.clone().oneshot(request).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
@@ -178,12 +224,11 @@ impl Gateway {
 
 impl Rules {
     fn answer_itself(&self, parts: &Parts, caller: Caller<'_>) -> Option<Response<Body>> {
-        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
-        let answer = || {
-            self.catalog
-                .answer(&parts.headers, parts.uri.path(), caller)
-        };
-        reads.then(answer).flatten()
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            return None;
+        }
+        self.catalog
+            .answer(&parts.headers, parts.uri.path(), caller)
     }
 
     async fn take_feedback(&self, parts: Parts, body: Body, scope: &Scope) -> Response<Body> {
@@ -205,9 +250,10 @@ impl Service<Request<Body>> for Gateway {
     }
 
     fn call(&mut self, request: Request<Body>) -> GatewayFuture {
+        let live = self.live();
         GatewayFuture {
-            rules: self.rules.clone(),
-            inner: Box::pin(self.clone().answer(request)),
+            rules: live.rules.clone(),
+            inner: Box::pin(live.answer(request)),
             worked: Duration::ZERO,
         }
     }
@@ -216,7 +262,7 @@ impl Service<Request<Body>> for Gateway {
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gateway")
-            .field("router", &self.rules.router)
+            .field("router", &self.router())
             .finish_non_exhaustive()
     }
 }
@@ -250,6 +296,11 @@ impl fmt::Debug for GatewayFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewayFuture").finish_non_exhaustive()
     }
+}
+
+fn observed(builder: router::Builder, observers: &[Arc<dyn Observe>]) -> router::Builder {
+    let observers = observers.iter().cloned();
+    observers.fold(builder, router::Builder::observer)
 }
 
 /// Whether it is asked that the gateway is alive: whoever asks needs no key for that.

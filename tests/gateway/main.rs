@@ -13,6 +13,7 @@ mod access;
 mod feedback;
 mod hints;
 mod mounting;
+mod reload;
 mod requests;
 mod routing;
 mod secrets;
