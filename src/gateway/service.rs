@@ -132,7 +132,7 @@ impl Gateway {
     /// [client keys](Builder::client_keys).
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.rules.access.is_open()
+        self.live().rules.access.is_open()
     }
 
     /// Returns what the client keys have spent, to be kept over a restart.

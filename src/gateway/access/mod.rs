@@ -80,12 +80,11 @@ impl Access {
         for key in keys {
             access.add(key, router)?;
         }
-        access.warn_of_free_targets(router);
         Ok(access)
     }
 
     /// What has no price is not counted: a cap does not hold there.
-    fn warn_of_free_targets(&self, router: &OutcomeRouter) {
+    pub(super) fn warn_of_free_targets(&self, router: &OutcomeRouter) {
         if self.keys.iter().all(|key| key.daily_dollars.is_none()) {
             return;
         }
