@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tower_outcome::{
     config::Config,
-    gateway::{Demo, Gateway, Reload, Server, shutdown_signal},
+    gateway::{Demo, Gateway, Reload, Server, open_state, shutdown_signal},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -80,6 +80,8 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     }
     let address = config.listen();
     let server = Server::from_config(&config);
+    let listener = bind(address, "listen in the configuration").await?;
+    let (config, state) = open_state(config);
     let gateway = Gateway::from_config(config)?;
     if gateway.is_open() && !address.ip().is_loopback() {
         tracing::warn!(
@@ -87,11 +89,14 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
              a [[key]] in the configuration closes it to others"
         );
     }
-    let listener = bind(address, "listen in the configuration").await?;
+    let keeping = state.map(|state| gateway.keep_state(state));
     tracing::info!("serving on http://{}", listener.local_addr()?);
     let reloads = tokio::spawn(reload.run(gateway.clone()));
     server.serve(listener, gateway, shutdown_signal()).await?;
     reloads.abort();
+    if let Some(keeping) = keeping {
+        keeping.stop().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -129,7 +134,7 @@ async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, String>
 /// Logs to the standard error, by `RUST_LOG`: without it, warnings and what the gateway is up to.
 fn log() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info,tower_outcome::store=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -15,6 +15,7 @@ mod hints;
 mod mounting;
 mod reload;
 mod requests;
+mod restart;
 mod routing;
 mod secrets;
 mod server;
