@@ -91,15 +91,18 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
     let address = config.listen();
-    if !address.ip().is_loopback() {
-        tracing::warn!("whoever can reach {address} can spend your keys");
-    }
     let server = Server::from_config(&config);
     let admin = Admin::from_config(&config, watch.clone())?;
     let (config, state) = open_state(config);
     let gateway = Gateway::from_config(config)?;
     watch.follow(&gateway.router());
     let listener = bind(address, "listen in the configuration").await?;
+    if gateway.is_open() && !address.ip().is_loopback() {
+        tracing::warn!(
+            "there are no client keys: whoever can reach {address} can spend those of the upstreams; \
+             a [[key]] in the configuration closes it to others"
+        );
+    }
     let keeping = state.map(|state| gateway.keep_state(state));
     let (stop, stopped) = oneshot::channel::<()>();
     let admin = match admin {
