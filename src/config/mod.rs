@@ -114,11 +114,11 @@ mod store;
 mod suggest;
 mod telemetry;
 mod upstream;
+mod words;
 
 use std::{
     cell::RefCell,
     net::SocketAddr,
-    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -221,24 +221,20 @@ impl Config {
         source: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let parsed = toml::from_str(source).map_err(|error| {
-            if let Some((span, message)) = brackets(source, &error) {
-                return ConfigError::at(file, source, Some(span), &message);
-            }
-            ConfigError::at(file, source, error.span(), error.message())
-        })?;
         let around = Around {
             variable: &variable,
             folder: Path::new(file).parent().unwrap_or(Path::new("")),
             read: RefCell::default(),
         };
-        assemble::assemble(parsed, &around).map_err(|fault| {
-            let span = (!fault.span.is_empty()).then_some(fault.span);
-            let key = span.as_ref().filter(|_| !fault.of_table);
-            let key = key.and_then(|span| find::key_at(source, span.start));
-            let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
-            ConfigError::at(file, source, span, &format!("{key}{}", fault.message))
-        })
+        let parsed = toml::from_str(source).map_err(|error| words::fault(source, &error));
+        let config = parsed.and_then(|parsed| assemble::assemble(parsed, &around));
+        config.map_err(|fault| ConfigError::new(file, source, fault))
+    }
+
+    /// Returns the JSON Schema (2020-12) of the file, for editors.
+    #[must_use]
+    pub fn schema() -> String {
+        format!("{:#}\n", schema::json_schema())
     }
 
     /// Returns the address to listen on.
@@ -263,26 +259,6 @@ impl Config {
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().map(String::as_str)
     }
-}
-
-/// Says what is wrong with a table where there may be several, and where it is: TOML marks those by
-/// two brackets.
-fn brackets(source: &str, error: &toml::de::Error) -> Option<(Range<usize>, String)> {
-    if !(error.message().contains("duplicate key") || error.message().contains("a sequence")) {
-        return None;
-    }
-    let mut start = 0;
-    for line in source.split_inclusive('\n') {
-        let text = line.trim_start();
-        let name = text.strip_prefix('[').and_then(|it| it.split_once(']'));
-        if let Some((name @ ("upstream" | "pool" | "pool.target" | "pool.targets"), _)) = name {
-            let at = start + line.len() - text.len();
-            let message = format!("there may be several: write [[{name}]], with two brackets");
-            return Some((at..at + name.len() + 2, message));
-        }
-        start += line.len();
-    }
-    None
 }
 
 #[cfg(test)]
