@@ -115,6 +115,7 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
     }
     warn_of_shadows(&file.pool, &mut warnings);
     let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
+    let builder = builder.quiet();
     Ok(Config {
         listen,
         hosts: file.hosts.iter().map(host).collect::<Result<_, _>>()?,
@@ -125,9 +126,11 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         telemetry: Telemetry::read(&file.telemetry)?,
         keys: read_keys(&file.key, &file.pool)?,
         router: builder
-            .quiet()
+            .clone()
             .build()
             .map_err(|error| Fault::nowhere(error.to_string()))?,
+        builder,
+        observers: Vec::new(),
         deadline,
         default_upstream,
         pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),

@@ -114,16 +114,18 @@ mod store;
 mod suggest;
 mod telemetry;
 mod upstream;
+mod watch;
 mod words;
 
 use std::{
     cell::RefCell,
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-pub use self::error::ConfigError;
 use self::secret::Around;
 #[allow(unused_imports, reason = "named by those who are handed one")]
 pub(crate) use self::{
@@ -135,14 +137,14 @@ pub(crate) use self::{
     store::Store,
     telemetry::Telemetry,
 };
-use crate::router::{OutcomeRouter, Upstream};
+pub use self::{error::ConfigError, watch::Watch};
+use crate::router::{self, Observe, OutcomeRouter, Upstream};
 
 /// A call that has no answer by then begins no further attempt: time for two attempts that hang,
 /// within the ten minutes that the official SDKs wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(540);
 
 /// What a configuration file says, checked.
-#[derive(Debug)]
 #[allow(dead_code, reason = "of some features alone")]
 pub struct Config {
     pub(crate) listen: SocketAddr,
@@ -156,7 +158,11 @@ pub struct Config {
     pub(crate) telemetry: Telemetry,
     /// The keys that open the gateway; none: whoever can connect may call.
     pub(crate) keys: Vec<ClientKey>,
+    /// What the file describes, to be looked at.
     pub(crate) router: OutcomeRouter,
+    /// Builds the one that will serve.
+    pub(crate) builder: router::Builder,
+    pub(crate) observers: Vec<Arc<dyn Observe>>,
     pub(crate) deadline: Duration,
     pub(crate) default_upstream: Option<(Upstream, Connection)>,
     pub(crate) pass_unknown_models: bool,
@@ -243,10 +249,25 @@ impl Config {
         self.listen
     }
 
-    /// Returns the router.
+    /// Returns a router as the file describes it, to be looked at. The one that serves is that of the
+    /// [`Gateway`](crate::gateway::Gateway).
     #[must_use]
     pub fn router(&self) -> &OutcomeRouter {
         &self.router
+    }
+
+    /// Adds somebody who watches what the router does.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observe>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Starts with what another router has learned.
+    #[must_use]
+    pub fn learned(mut self, learned: router::Learned) -> Self {
+        self.builder = self.builder.learned(learned);
+        self
     }
 
     /// Returns the files beside the configuration itself that it was made of: those of secrets. Who
@@ -255,9 +276,39 @@ impl Config {
         self.files.iter().map(PathBuf::as_path)
     }
 
+    /// Returns what a running gateway cannot change, by its name in the file.
+    pub(crate) fn fixed(&self) -> Vec<(&'static str, String)> {
+        let Limits {
+            max_connections,
+            first_byte_timeout,
+            header_timeout,
+            drain,
+            ..
+        } = &self.limits;
+        let connections = (max_connections, first_byte_timeout, header_timeout, drain);
+        vec![
+            ("listen", self.listen.to_string()),
+            ("hosts", format!("{:?}", self.hosts)),
+            ("[limits] of connections", format!("{connections:?}")),
+            ("[admin]", format!("{:?}", self.admin)),
+            ("[store]", format!("{:?}", self.store)),
+            ("[telemetry]", format!("{:?}", self.telemetry)),
+        ]
+    }
+
     /// Returns what is allowed but probably not meant.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("router", &self.router)
+            .field("default_upstream", &self.default_upstream)
+            .finish_non_exhaustive()
     }
 }
 

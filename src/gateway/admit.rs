@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -37,7 +37,7 @@ pub(super) struct Rules {
     pub(super) fallback: bool,
     pub(super) pass_unknown_models: bool,
     /// Bounds how many bodies are decoded at a time.
-    pub(super) decoders: Semaphore,
+    pub(super) decoders: Arc<Semaphore>,
     /// Bounds what the collected bodies of all requests take.
     pub(super) budget: Budget,
 }

@@ -3,7 +3,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 
-use super::{admit::Rules, budget::Budget, service::Gateway, upstreams::Upstreams};
+use super::{
+    admit::Rules,
+    budget::Budget,
+    service::{Gateway, Live},
+    upstreams::{Clients, Upstreams},
+};
 use crate::{
     config::{Config, Connection, DEADLINE, Limits, Timeouts},
     failover::FailoverLayer,
@@ -59,6 +64,11 @@ impl Builder {
             .map(|(pool, target, of_it)| (pool, target, of_it.timeouts, Some(of_it.http2)))
             .collect();
         builder
+    }
+
+    pub(super) fn router(mut self, router: OutcomeRouter) -> Self {
+        self.router = router;
+        self
     }
 
     /// Sets the time after which a call begins no further attempt and waits for no target.
@@ -131,6 +141,11 @@ impl Builder {
     /// If a target, or the passing of unknown models, needs a default upstream and there is none, or
     /// if the share of copies is not from 0 to 100.
     pub fn build(self) -> Result<Gateway, BuildError> {
+        Ok(Gateway::new(self.live(None)?, Vec::new()))
+    }
+
+    /// Finds what cannot be built.
+    pub(super) fn check(&self) -> Result<ShadowLayer, BuildError> {
         if self.default_upstream.is_none() {
             if let Some(target) = self.router.without_upstream() {
                 return Err(BuildError::new(format!(
@@ -143,17 +158,22 @@ impl Builder {
                 ));
             }
         }
-        let shadows = ShadowLayer::new(self.router.clone())
+        ShadowLayer::new(self.router.clone())
             .percent(self.shadow_percent)
-            .map_err(|error| BuildError::new(error.to_string()))?;
+            .map_err(|error| BuildError::new(error.to_string()))
+    }
+
+    /// Builds what serves. Memory, decoders and connections are those of what served before.
+    pub(super) fn live(self, before: Option<&Live>) -> Result<Live, BuildError> {
+        let shadows = self.check()?;
+        let budget = before.map(|before| &before.rules.budget);
+        let budget = budget.filter(|budget| budget.is_of(self.max_buffered));
         let rules = Rules {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
-            budget: Budget::new(self.max_buffered),
-            decoders: Semaphore::new(
-                std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            ),
+            budget: budget.map_or_else(|| Budget::new(self.max_buffered), Budget::clone),
+            decoders: before.map_or_else(decoders, |before| before.rules.decoders.clone()),
         };
         let connection = |timeouts, http2: Option<bool>| Connection {
             timeouts,
@@ -164,12 +184,23 @@ impl Builder {
             .map(|(pool, target, timeouts, http2)| (pool, target, connection(timeouts, http2)))
             .collect();
         let connection = connection(self.timeouts, None);
-        let upstreams = Upstreams::new(self.default_upstream, connection, targets);
+        let clients = before.map_or_else(Clients::default, |it| it.upstreams.clients());
+        let upstreams = Upstreams::new(self.default_upstream, connection, targets, clients);
         let stack = ServiceBuilder::new()
             .layer(FailoverLayer::new(self.router.clone()).deadline(self.deadline))
             .layer(shadows)
             .layer(OutcomeRoutingLayer::new(self.router))
-            .service(upstreams);
-        Ok(Gateway::new(Arc::new(rules), stack))
+            .service(upstreams.clone());
+        Ok(Live {
+            rules,
+            stack,
+            upstreams,
+        })
     }
+}
+
+/// One for each processor.
+fn decoders() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism();
+    Arc::new(Semaphore::new(processors.map_or(1, std::num::NonZero::get)))
 }

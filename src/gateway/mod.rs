@@ -56,6 +56,7 @@ mod headers;
 mod idle;
 mod models;
 mod refuse;
+mod reload;
 pub mod scripted;
 mod server;
 mod service;
@@ -64,6 +65,7 @@ mod upstreams;
 pub use self::{
     builder::Builder,
     demo::Demo,
+    reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
 };

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode};
 use tower::{Service, ServiceExt as _};
@@ -16,7 +17,7 @@ use super::{
     builder::Builder,
     headers, models,
     refuse::{dialect_of, failed, other_method, wrong_dialect},
-    upstreams::{Inbound, Upstreams},
+    upstreams::Upstreams,
 };
 use crate::{
     config::Config,
@@ -24,7 +25,7 @@ use crate::{
     failover::Failover,
     hints::Call,
     route::OutcomeRouting,
-    router::{BuildError, OutcomeRouter},
+    router::{self, BuildError, Observe, OutcomeRouter},
     shadow::Shadow,
 };
 
@@ -43,8 +44,20 @@ const METHODS: [Method; 6] = [
 /// A tower service that never fails: every error is an answer. Clones share.
 #[derive(Clone)]
 pub struct Gateway {
-    rules: Arc<Rules>,
-    stack: Stack,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    live: ArcSwap<Live>,
+    /// Those that a configuration brought, for the routers to come.
+    observers: Vec<Arc<dyn Observe>>,
+}
+
+/// What serves a request, to its end: a reload does not touch those that are under way.
+pub(super) struct Live {
+    pub(super) rules: Rules,
+    pub(super) stack: Stack,
+    pub(super) upstreams: Upstreams,
 }
 
 /// Failover, over copies of some calls, over routing, over a client with timeouts for each attempt.
@@ -62,17 +75,48 @@ impl Gateway {
     ///
     /// As [`Builder::build`].
     pub fn from_config(config: Config) -> Result<Self, BuildError> {
-        Builder::from_config(config).build()
+        let observers = config.observers.clone();
+        let router = observed(config.builder.clone(), &observers).build()?;
+        let live = Builder::from_config(config).router(router).live(None)?;
+        Ok(Self::new(live, observers))
     }
 
-    pub(super) fn new(rules: Arc<Rules>, stack: Stack) -> Self {
-        Self { rules, stack }
+    /// Goes on with another configuration. Requests that are under way end with the one that they
+    /// began with; what is known of targets that stay is kept, as
+    /// [`succeeding`](crate::router::Builder::succeeding) says. Where it listens, and what a
+    /// [`Server`](super::Server) was made of, changes by a restart alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`]; all is as before then.
+    pub fn reload(&self, config: Config) -> Result<(), BuildError> {
+        let before = self.live();
+        let router = observed(config.builder.clone(), &self.shared.observers);
+        let builder = Builder::from_config(config);
+        // What can fail does so before anything is taken over.
+        builder.check()?;
+        let router = router.succeeding(&before.rules.router).build()?;
+        let live = builder.router(router).live(Some(&before))?;
+        self.shared.live.store(Arc::new(live));
+        Ok(())
     }
 
-    /// Returns the router.
+    pub(super) fn new(live: Live, observers: Vec<Arc<dyn Observe>>) -> Self {
+        let live = ArcSwap::from_pointee(live);
+        Self {
+            shared: Arc::new(Shared { live, observers }),
+        }
+    }
+
+    /// Returns the router. A [reload](Self::reload) replaces it by its successor.
     #[must_use]
-    pub fn router(&self) -> &OutcomeRouter {
-        &self.rules.router
+    pub fn router(&self) -> OutcomeRouter {
+        self.live().rules.router.clone()
+    }
+
+    /// Returns what serves a request that comes now.
+    pub(super) fn live(&self) -> Arc<Live> {
+        self.shared.live.load_full()
     }
 
     /// Makes an axum router of it, to merge or to nest under a path of your own application.
@@ -89,7 +133,8 @@ impl Gateway {
         if !METHODS.contains(&parts.method) {
             return other_method(&parts.headers, &parts.method);
         }
-        if let Some(answer) = self.answer_itself(&parts) {
+        let live = self.live();
+        if let Some(answer) = live.answer_itself(&parts) {
             return answer;
         }
         let call = Call::new();
@@ -100,17 +145,16 @@ impl Gateway {
             mut request,
             model,
             share: _share,
-        } = match self.rules.admit(parts, body).await {
+        } = match live.rules.admit(parts, body).await {
             Ok(admitted) => admitted,
             Err(refusal) => return *refusal,
         };
-        let router = self.rules.router.clone();
         request.extensions_mut().insert(call.clone());
-        match self.forward(request).await {
+        match live.stack.clone().oneshot(request).await {
             Ok(response) => {
-                let (mut parts, body) = response.into_parts();
+                let (mut parts, body) = response.map(Body::new).into_parts();
                 if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
-                    && let Some(mut refusal) = wrong_dialect(dialect, &router, &model)
+                    && let Some(mut refusal) = wrong_dialect(dialect, &live.rules.router, &model)
                 {
                     headers::explain(refusal.headers_mut(), call.decision());
                     return refusal;
@@ -124,15 +168,9 @@ impl Gateway {
             }
         }
     }
+}
 
-    async fn forward(
-        self,
-        request: Request<Inbound>,
-    ) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
-        let response = self.stack.oneshot(request).await?;
-        Ok(response.map(Body::new))
-    }
-
+impl Live {
     fn answer_itself(&self, parts: &http::request::Parts) -> Option<Response<Body>> {
         if parts.method != Method::GET && parts.method != Method::HEAD {
             return None;
@@ -165,7 +203,7 @@ impl Service<Request<Body>> for Gateway {
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gateway")
-            .field("router", &self.rules.router)
+            .field("router", &self.router())
             .finish_non_exhaustive()
     }
 }
@@ -187,6 +225,11 @@ impl fmt::Debug for GatewayFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewayFuture").finish_non_exhaustive()
     }
+}
+
+fn observed(builder: router::Builder, observers: &[Arc<dyn Observe>]) -> router::Builder {
+    let observers = observers.iter().cloned();
+    observers.fold(builder, router::Builder::observer)
 }
 
 /// Whether routing has answered that no target may serve a request: no upstream was asked.

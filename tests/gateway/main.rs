@@ -10,6 +10,7 @@
 )]
 
 mod mounting;
+mod reload;
 mod requests;
 mod routing;
 mod secrets;

@@ -91,7 +91,7 @@ fn what_a_target_takes_is_set_in_the_file() {
     ] {
         assert_eq!(against(request).as_deref(), expected);
     }
-    let ids = [0, 1].map(crate::router::TargetId);
+    let ids = [0, 1].map(router::TargetId);
     assert!(router.parameters(ids[0]).is_none());
     let parameters = router.parameters(ids[1]).unwrap();
     let body = [bytes::Bytes::from(r#"{"seed":1,"max_tokens":2}"#)];
