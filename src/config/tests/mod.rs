@@ -1,6 +1,9 @@
 use super::*;
 
 mod around;
+mod checker;
+mod example;
+mod json_schema;
 mod mistakes;
 mod settings;
 mod warnings;
