@@ -9,6 +9,9 @@
     reason = "clippy takes helpers of integration tests for library code"
 )]
 
+mod access;
+mod feedback;
+mod hints;
 mod mounting;
 mod reload;
 mod requests;
