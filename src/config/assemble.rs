@@ -114,7 +114,6 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         )?);
     }
     warn_of_shadows(&file.pool, &mut warnings);
-    let builder = builder.quiet();
     let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
     Ok(Config {
         listen,

@@ -40,6 +40,7 @@ mod rewrite;
 mod service;
 mod shape;
 mod signature;
+mod span;
 mod stall;
 mod usage;
 mod waiting;

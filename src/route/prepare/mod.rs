@@ -284,6 +284,7 @@ impl<S> Prepared<S> {
         let asked = Asked {
             uri: self.parts.uri.clone(),
             dialect: self.dialect,
+            kind: self.endpoint.kind,
             stream: self.located.stream,
         };
         let mut attempt = Attempt::begin(
