@@ -167,8 +167,8 @@ impl Builder {
     /// Goes on with what a gateway before it has counted and remembers for its callers: what their
     /// keys have spent, and the providers' ids of answers. For a configuration that is read anew.
     pub fn take_over(mut self, running: &Gateway) -> Self {
-        self.spending = running.spending().clone();
-        self.responses = running.responses().clone();
+        self.spending = running.spending();
+        self.responses = running.responses();
         self
     }
 
@@ -210,12 +210,14 @@ impl Builder {
         let budget = before.map(|before| &before.rules.budget);
         let budget = budget.filter(|budget| budget.is_of(self.max_buffered));
         let spending = before.map_or(self.spending, |it| it.rules.access.spending.clone());
+        let access = Access::new(self.keys, &self.router, spending)?;
+        access.warn_of_free_targets(&self.router);
         let rules = Arc::new(Rules {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
             headers: self.headers.build()?,
-            access: Access::new(self.keys, &self.router, spending)?,
+            access,
             catalog: Catalog::new(&self.router, self.pass_unknown_models),
             responses: before.map_or(self.responses, |it| it.rules.responses.clone()),
             deadline: self.deadline,

@@ -92,6 +92,7 @@
 //! ```
 
 mod access;
+mod admin;
 mod admit;
 mod budget;
 mod builder;
@@ -113,16 +114,19 @@ mod service;
 #[cfg(feature = "otlp")]
 mod traces;
 mod upstreams;
+mod watch;
 
 #[cfg(feature = "otlp")]
 pub use self::traces::{Traces, TracesError};
 pub use self::{
     access::{ClientKey, Spending, Spent},
+    admin::Admin,
     builder::Builder,
     demo::Demo,
     headers::{Headers, Hint, Trust},
-    keep::{keep_state, open_state},
+    keep::open_state,
     reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
+    watch::{Story, Watch},
 };

@@ -45,8 +45,6 @@ mod stall;
 mod usage;
 mod waiting;
 
-#[cfg(feature = "gateway")]
-pub(crate) use self::rewrite::readdress;
 pub(crate) use self::{
     collect::{Collected, Collector},
     inspect::inspect,
@@ -55,3 +53,5 @@ pub use self::{
     future::ResponseFuture, layer::OutcomeRoutingLayer, request_body::RequestBody,
     response_body::ResponseBody, service::OutcomeRouting,
 };
+#[cfg(feature = "gateway")]
+pub(crate) use self::{prepare::DryRun, rewrite::readdress};

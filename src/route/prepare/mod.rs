@@ -1,6 +1,8 @@
 //! From a request as it comes to one that goes out: its body is read, a target is picked, and what
 //! names another model is rewritten.
 
+#[cfg(feature = "gateway")]
+mod dry_run;
 mod handle;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,8 @@ use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::dry_run::DryRun;
 pub(super) use self::{handle::Handle, upload::Upload};
 use super::{
     attempt::{Asked, Attempt},
