@@ -16,6 +16,9 @@ use tower_outcome::{
 };
 use tracing_subscriber::EnvFilter;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Routes LLM requests to the model most likely to succeed right now.
 #[derive(Debug, Parser)]
 #[command(name = "outcome-gateway", version)]

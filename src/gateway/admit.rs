@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,8 +14,8 @@ use super::{
     upstreams::Inbound,
 };
 use crate::{
-    dialect::{self, Dialect, Endpoint, Unroutable},
-    route::{Collected, Collector, RequestBody, inspect},
+    dialect::{self, Dialect, Endpoint, Located, Unroutable},
+    route::{Collected, Collector, Known, RequestBody, inspect},
     router::{OutcomeRouter, Passed},
 };
 
@@ -46,8 +46,8 @@ pub(super) struct Rules {
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) request: Request<Inbound>,
-    /// The model it names, if it is to be routed.
-    pub(super) model: Option<String>,
+    /// What it asks for, if it is to be routed.
+    pub(super) located: Option<Arc<Located>>,
     /// What its body takes of the memory.
     pub(super) share: Option<Share>,
 }
@@ -77,7 +77,7 @@ impl Rules {
             let body = Body::new(IdleBody::new(body, UPLOAD_IDLE));
             return Ok(Admitted {
                 request: Request::from_parts(parts, RequestBody::untouched(body)),
-                model: None,
+                located: None,
                 share: None,
             });
         };
@@ -119,16 +119,23 @@ impl Call {
             let decoded = self.decode(coding, chunks, rules, &mut share).await?;
             chunks = VecDeque::from([decoded]);
         }
-        let model = self.model(&parts, chunks.make_contiguous())?;
-        if !(rules.router.knows(&model) || rules.pass_unknown_models) {
-            return Err(unknown_model(self.dialect, &model).into());
+        let located = self.locate(&parts, chunks.make_contiguous())?;
+        let model = &located.model;
+        if !(rules.router.knows(model) || rules.pass_unknown_models) {
+            return Err(unknown_model(self.dialect, model).into());
         }
+        let located = Arc::new(located);
+        parts.extensions.insert(Known {
+            dialect: self.dialect,
+            endpoint: self.endpoint,
+            located: located.clone(),
+        });
         // The body has its true length from here on, and no trailers.
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.remove(header::TRAILER);
         Ok(Admitted {
             request: Request::from_parts(parts, RequestBody::whole(chunks, None)),
-            model: Some(model),
+            located: Some(located),
             share: Some(share),
         })
     }
@@ -203,7 +210,7 @@ impl Call {
         Ok(decoded)
     }
 
-    fn model(&self, parts: &Parts, chunks: &[Bytes]) -> Result<String, Refused> {
+    fn locate(&self, parts: &Parts, chunks: &[Bytes]) -> Result<Located, Refused> {
         let target = parts
             .uri
             .path_and_query()
@@ -212,7 +219,6 @@ impl Call {
         let content_type = content_type.and_then(|value| value.to_str().ok());
         self.dialect
             .locate(self.endpoint, target, content_type, chunks)
-            .map(|located| located.model)
             .map_err(|why| {
                 let message = match why {
                     Unroutable::TooDeep => "The body is nested deeper than 128 levels.",

@@ -103,7 +103,7 @@ impl Gateway {
         // Held until the answer's head is there: until then the body may have to be sent once more.
         let Admitted {
             mut request,
-            model,
+            located,
             share: _share,
         } = match self.rules.admit(parts, body).await {
             Ok(admitted) => admitted,
@@ -114,8 +114,8 @@ impl Gateway {
         match self.forward(request).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
-                if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
-                    && let Some(mut refusal) = wrong_dialect(dialect, &router, &model)
+                if let Some(located) = located.filter(|_| is_refusal(&parts, &call))
+                    && let Some(mut refusal) = wrong_dialect(dialect, &router, &located.model)
                 {
                     headers::explain(refusal.headers_mut(), call.decision());
                     return refusal;

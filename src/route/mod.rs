@@ -25,6 +25,7 @@
 //! # Ok::<(), tower_outcome::BuildError>(())
 //! ```
 
+mod abridge;
 mod attempt;
 mod checking;
 mod collect;
@@ -44,8 +45,6 @@ mod stall;
 mod usage;
 mod waiting;
 
-#[cfg(feature = "gateway")]
-pub(crate) use self::rewrite::readdress;
 pub(crate) use self::{
     collect::{Collected, Collector},
     inspect::inspect,
@@ -54,3 +53,5 @@ pub use self::{
     future::ResponseFuture, layer::OutcomeRoutingLayer, request_body::RequestBody,
     response_body::ResponseBody, service::OutcomeRouting,
 };
+#[cfg(feature = "gateway")]
+pub(crate) use self::{prepare::Known, rewrite::readdress};

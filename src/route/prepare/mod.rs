@@ -14,6 +14,7 @@ use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 
+pub(crate) use self::upload::Known;
 pub(super) use self::{handle::Handle, upload::Upload};
 use super::{
     attempt::{Asked, Attempt},
@@ -42,7 +43,7 @@ pub(super) struct Prepared<S> {
     trailers: Option<HeaderMap>,
     dialect: &'static dyn Dialect,
     endpoint: Endpoint,
-    located: Located,
+    located: Arc<Located>,
     rules: PoolRules,
     /// What kind of work it is, where the caller did not say.
     task: Option<Cow<'static, str>>,
