@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tower_outcome::{
     config::Config,
-    gateway::{Demo, Gateway, Server, shutdown_signal},
+    gateway::{Demo, Gateway, Reload, Server, shutdown_signal},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -76,7 +76,8 @@ async fn main() -> ExitCode {
 }
 
 async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
-    let config = Config::load(file)?;
+    let config = Config::load(&file)?;
+    let reload = Reload::new(file, &config);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
@@ -88,7 +89,9 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     let gateway = Gateway::from_config(config)?;
     let listener = bind(address, "listen in the configuration").await?;
     tracing::info!("serving on http://{}", listener.local_addr()?);
+    let reloads = tokio::spawn(reload.run(gateway.clone()));
     server.serve(listener, gateway, shutdown_signal()).await?;
+    reloads.abort();
     tracing::info!("stopped");
     Ok(())
 }

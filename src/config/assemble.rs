@@ -1,11 +1,13 @@
-use std::{collections::HashSet, net::SocketAddr, ops::Range, time::Duration};
-
-use http::uri::Authority;
-use toml::Spanned;
+use std::{collections::HashSet, net::SocketAddr, ops::Range};
 
 use super::{
-    Config, Connection, DEADLINE, MAX_BUFFERED, schema,
-    settings::{percent, set_pool, set_target, warn_of_idle_settings},
+    Admin, Config, Connection, DEADLINE, Headers, Limits, Store, Telemetry,
+    address::{host, listen},
+    key::read_keys,
+    numbers::{millis, percent},
+    schema::{self, Spanned},
+    secret::Around,
+    settings::{set_pool, set_target, warn_of_idle_settings},
     upstream::{NamedUpstream, find, named_upstream},
 };
 use crate::{
@@ -15,14 +17,13 @@ use crate::{
 
 const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
-const MAX_BODY: u64 = 32 * 1024 * 1024;
-/// A day: nothing here should wait longer.
-const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// What is wrong, and where.
 pub(super) struct Fault {
     pub(super) span: Range<usize>,
     pub(super) message: String,
+    /// Not the value of a key is wrong, but the table that it is in.
+    pub(super) of_table: bool,
 }
 
 impl Fault {
@@ -30,6 +31,15 @@ impl Fault {
         Self {
             span: place.span(),
             message: message.into(),
+            of_table: false,
+        }
+    }
+
+    /// Something is wrong with a table. It is told by one of its values, mostly its name.
+    pub(super) fn of_table<T>(place: &Spanned<T>, message: impl Into<String>) -> Self {
+        Self {
+            of_table: true,
+            ..Self::at(place, message)
         }
     }
 
@@ -37,14 +47,12 @@ impl Fault {
         Self {
             span: 0..0,
             message: message.into(),
+            of_table: true,
         }
     }
 }
 
-pub(super) fn assemble(
-    file: schema::File,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, Fault> {
+pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config, Fault> {
     let mut upstreams: Vec<NamedUpstream> = Vec::new();
     for upstream in file.upstream {
         let name = &upstream.name;
@@ -52,7 +60,7 @@ pub(super) fn assemble(
             let message = format!("two upstreams are named {:?}", name.get_ref());
             return Err(Fault::at(name, message));
         }
-        upstreams.push(named_upstream(upstream, variable)?);
+        upstreams.push(named_upstream(upstream, around)?);
     }
     let default_upstream = file
         .default_upstream
@@ -62,8 +70,7 @@ pub(super) fn assemble(
     if let Some(pass) = pass_unknown_models.filter(|pass| *pass.get_ref())
         && default_upstream.is_none()
     {
-        let message = "pass_unknown_models needs default_upstream: the name of the upstream that \
-                       serves them";
+        let message = "needs default_upstream: the name of the upstream that serves them";
         return Err(Fault::at(pass, message));
     }
     if file.pool.is_empty() {
@@ -71,13 +78,8 @@ pub(super) fn assemble(
             "there is no [[pool]]; nothing would be served",
         ));
     }
-    let max_body = file.limits.max_body_bytes.as_ref();
-    let max_body = max_body.map_or(Ok(MAX_BODY), |limit| at_least_one(limit).copied())?;
-    let max_buffered = buffered(file.limits.max_buffered_bytes.as_ref(), max_body)?;
-    let max_connections = file.limits.max_connections.as_ref();
-    let max_connections = max_connections.map(at_least_one).transpose()?;
-    let mut builder =
-        OutcomeRouter::builder().max_body_bytes(usize::try_from(max_body).unwrap_or(usize::MAX));
+    let limits = Limits::read(&file.limits)?;
+    let mut builder = OutcomeRouter::builder().max_body_bytes(limits.max_body);
     // Every target has an upstream here, and no caller's key goes there.
     builder = builder.replace_signatures(true);
     if let schema::Tasks::ByShape = file.tasks {
@@ -109,22 +111,30 @@ pub(super) fn assemble(
         )?);
     }
     warn_of_shadows(&file.pool, &mut warnings);
+    let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
+    let builder = builder.quiet();
     Ok(Config {
-        listen: listen(file.listen.as_ref())?,
+        listen,
         hosts: file.hosts.iter().map(host).collect::<Result<_, _>>()?,
-        max_buffered,
-        max_connections: max_connections.map(|most| usize::try_from(*most).unwrap_or(usize::MAX)),
+        limits,
+        headers: Headers::read(&file.headers)?,
+        admin: Admin::read(&file.admin, listen, around)?,
+        store: Store::read(&file.store, around)?,
+        telemetry: Telemetry::read(&file.telemetry)?,
+        keys: read_keys(&file.key, &file.pool)?,
         router: builder
-            .quiet()
+            .clone()
             .build()
             .map_err(|error| Fault::nowhere(error.to_string()))?,
+        builder,
+        observers: Vec::new(),
         deadline,
         default_upstream,
         pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),
-        state_endpoint: file.state_endpoint,
         shadow_percent: shadow_percent.unwrap_or(0.0),
         connections,
         warnings,
+        files: around.read.take(),
     })
 }
 
@@ -152,7 +162,7 @@ fn assemble_pool(
             "pool {name:?} has no target; expected [[pool.target]] tables, each with a model and the \
              name of an upstream"
         );
-        return Err(Fault::at(&pool.name, message));
+        return Err(Fault::of_table(&pool.name, message));
     }
     for alias in &pool.aliases {
         built = built.alias(alias.get_ref());
@@ -180,7 +190,7 @@ fn assemble_pool(
         ));
     }
     warnings.extend(lone(&built).iter().map(ToString::to_string));
-    check(&built).map_err(|error| Fault::at(&pool.name, error.to_string()))?;
+    check(&built).map_err(|error| Fault::of_table(&pool.name, error.to_string()))?;
     Ok(built)
 }
 
@@ -231,60 +241,4 @@ fn warn_of_shadows(pools: &[schema::Pool], warnings: &mut Vec<String>) {
             }
         }
     }
-}
-
-fn listen(written: Option<&Spanned<String>>) -> Result<SocketAddr, Fault> {
-    let Some(written) = written else {
-        return Ok(LISTEN);
-    };
-    written.get_ref().parse().map_err(|_| {
-        let text = written.get_ref();
-        let message = format!(
-            "listen: {text:?} is no address; expected an IP address and a port, such as \
-             \"127.0.0.1:8080\""
-        );
-        Fault::at(written, message)
-    })
-}
-
-fn host(written: &Spanned<String>) -> Result<String, Fault> {
-    let text = written.get_ref();
-    let parsed = text.parse::<Authority>();
-    if parsed.is_ok_and(|authority| authority.host() == text) {
-        return Ok(text.clone());
-    }
-    let message =
-        "hosts: expected names or addresses alone, such as \"llm.example.com\" or \"[::1]\"";
-    Err(Fault::at(written, message))
-}
-
-/// Twice the largest body, at least: a compressed one is there twice while it is decoded.
-fn buffered(written: Option<&Spanned<u64>>, max_body: u64) -> Result<usize, Fault> {
-    let least = max_body.saturating_mul(2);
-    let Some(written) = written else {
-        let least = usize::try_from(least).unwrap_or(usize::MAX);
-        return Ok(MAX_BUFFERED.max(least));
-    };
-    let bytes = *written.get_ref();
-    if bytes < least {
-        let message = format!("expected at least twice max_body_bytes, {least}");
-        return Err(Fault::at(written, message));
-    }
-    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
-}
-
-pub(super) fn at_least_one(written: &Spanned<u64>) -> Result<&u64, Fault> {
-    match written.get_ref() {
-        0 => Err(Fault::at(written, "expected a number from 1")),
-        number => Ok(number),
-    }
-}
-
-pub(super) fn millis(written: &Spanned<u64>) -> Result<Duration, Fault> {
-    let number = *at_least_one(written)?;
-    if number > LONGEST_MS {
-        let message = format!("expected at most {LONGEST_MS} milliseconds, a day");
-        return Err(Fault::at(written, message));
-    }
-    Ok(Duration::from_millis(number))
 }

@@ -10,7 +10,6 @@
 //! deadline_ms = 540000             # a call without an answer by then begins no further attempt
 //! default_upstream = "openai"      # for what is no routable inference; without it, that is a 404
 //! pass_unknown_models = false      # send models that no pool serves to the default upstream
-//! state_endpoint = false           # serve GET /outcome/state, to everybody who can reach it
 //! tasks = "none"                   # or tell kinds of work apart "by_shape", where callers do not
 //! shadow_percent = 0.0             # of the calls, whose copies go to a second target as well
 //!
@@ -99,41 +98,80 @@
 //! do is told in [`learning`](crate::guide::learning), and what a target takes in
 //! [`fit`](crate::guide::fit).
 
+mod address;
+mod admin;
 mod assemble;
 mod error;
+mod find;
+mod headers;
+mod key;
+mod limits;
+mod numbers;
 mod schema;
+mod secret;
 mod settings;
+mod store;
 mod suggest;
+mod telemetry;
 mod upstream;
+mod watch;
 
-use std::{net::SocketAddr, ops::Range, path::Path, time::Duration};
+use std::{
+    cell::RefCell,
+    fmt,
+    net::SocketAddr,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-pub use self::error::ConfigError;
-use crate::router::{OutcomeRouter, Upstream};
+use self::secret::Around;
+#[allow(unused_imports, reason = "named by those who are handed one")]
+pub(crate) use self::{
+    admin::Admin,
+    headers::{Headers, Trust},
+    key::ClientKey,
+    limits::Limits,
+    secret::Secret,
+    store::Store,
+    telemetry::Telemetry,
+};
+pub use self::{error::ConfigError, watch::Watch};
+use crate::router::{self, Observe, OutcomeRouter, Upstream};
 
 /// A call that has no answer by then begins no further attempt: time for two attempts that hang,
 /// within the ten minutes that the official SDKs wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(540);
 
-/// Sixteen of the largest bodies, and thousands of common ones.
-pub(crate) const MAX_BUFFERED: usize = 512 * 1024 * 1024;
-
 /// What a configuration file says, checked.
-#[derive(Debug)]
+#[allow(dead_code, reason = "of some features alone")]
 pub struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) hosts: Vec<String>,
-    pub(crate) max_buffered: usize,
-    pub(crate) max_connections: Option<usize>,
+    pub(crate) limits: Limits,
+    pub(crate) headers: Headers,
+    /// Where operators see what happens, unless that is switched off.
+    pub(crate) admin: Option<Admin>,
+    /// Where what was learned is kept, unless that is switched off.
+    pub(crate) store: Option<Store>,
+    pub(crate) telemetry: Telemetry,
+    /// The keys that open the gateway; none: whoever can connect may call.
+    pub(crate) keys: Vec<ClientKey>,
+    /// What the file describes, to be looked at.
     pub(crate) router: OutcomeRouter,
+    /// Builds the one that will serve.
+    pub(crate) builder: router::Builder,
+    pub(crate) observers: Vec<Arc<dyn Observe>>,
     pub(crate) deadline: Duration,
     pub(crate) default_upstream: Option<(Upstream, Connection)>,
     pub(crate) pass_unknown_models: bool,
-    pub(crate) state_endpoint: bool,
     pub(crate) shadow_percent: f64,
     /// By pool and target.
     pub(crate) connections: Vec<(String, String, Connection)>,
     pub(crate) warnings: Vec<String>,
+    /// The files that secrets were read from.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// How an upstream is connected to.
@@ -195,9 +233,17 @@ impl Config {
             }
             ConfigError::at(file, source, error.span(), error.message())
         })?;
-        assemble::assemble(parsed, &variable).map_err(|fault| {
+        let around = Around {
+            variable: &variable,
+            folder: Path::new(file).parent().unwrap_or(Path::new("")),
+            read: RefCell::default(),
+        };
+        assemble::assemble(parsed, &around).map_err(|fault| {
             let span = (!fault.span.is_empty()).then_some(fault.span);
-            ConfigError::at(file, source, span, &fault.message)
+            let key = span.as_ref().filter(|_| !fault.of_table);
+            let key = key.and_then(|span| find::key_at(source, span.start));
+            let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
+            ConfigError::at(file, source, span, &format!("{key}{}", fault.message))
         })
     }
 
@@ -207,15 +253,66 @@ impl Config {
         self.listen
     }
 
-    /// Returns the router.
+    /// Returns a router as the file describes it, to be looked at. The one that serves is that of the
+    /// [`Gateway`](crate::gateway::Gateway).
     #[must_use]
     pub fn router(&self) -> &OutcomeRouter {
         &self.router
     }
 
+    /// Adds somebody who watches what the router does.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observe>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Starts with what another router has learned.
+    #[must_use]
+    pub fn learned(mut self, learned: router::Learned) -> Self {
+        self.builder = self.builder.learned(learned);
+        self
+    }
+
+    /// Returns the files beside the configuration itself that it was made of: those of secrets. Who
+    /// loads it again when it changes watches them, too.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
+    }
+
+    /// Returns what a running gateway cannot change, by its name in the file.
+    pub(crate) fn fixed(&self) -> Vec<(&'static str, String)> {
+        let Limits {
+            max_connections,
+            first_byte_timeout,
+            header_timeout,
+            drain,
+            ..
+        } = &self.limits;
+        let connections = (max_connections, first_byte_timeout, header_timeout, drain);
+        vec![
+            ("listen", self.listen.to_string()),
+            ("hosts", format!("{:?}", self.hosts)),
+            ("[limits] of connections", format!("{connections:?}")),
+            ("[admin]", format!("{:?}", self.admin)),
+            ("[store]", format!("{:?}", self.store)),
+            ("[telemetry]", format!("{:?}", self.telemetry)),
+        ]
+    }
+
     /// Returns what is allowed but probably not meant.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("router", &self.router)
+            .field("default_upstream", &self.default_upstream)
+            .finish_non_exhaustive()
     }
 }
 

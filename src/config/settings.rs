@@ -1,11 +1,8 @@
 //! What the file says of how to decide and what to learn from.
 
-use std::ops::RangeInclusive;
-
-use toml::Spanned;
-
 use super::{
-    assemble::{Fault, at_least_one, millis},
+    assemble::Fault,
+    numbers::{at_least_0, at_least_one, millis, within},
     schema,
 };
 use crate::{
@@ -37,7 +34,7 @@ pub(super) fn set_pool(mut built: Pool, pool: &schema::Pool) -> Result<Pool, Fau
     }
     let cascade = pool.cascade.as_ref().filter(|cascade| *cascade.get_ref());
     if let Some(cascade) = cascade.filter(|_| pool.success_when.is_empty()) {
-        let message = "cascade needs success_when: the checks that say which answers are asked for \
+        let message = "needs success_when: the checks that say which answers are asked for \
                        again, such as [\"valid_json\"]";
         return Err(Fault::at(cascade, message));
     }
@@ -74,10 +71,10 @@ pub(super) fn set_target(mut built: Target, target: &schema::Target) -> Result<T
 /// What it takes, and what is changed so that it does.
 fn set_fit(mut built: Target, target: &schema::Target) -> Result<Target, Fault> {
     if let Some(window) = &target.context_window {
-        built = built.context_window(*at_least_one(window)?);
+        built = built.context_window(at_least_one(window)?);
     }
     if let Some(tokens) = &target.max_output_tokens {
-        built = built.max_output_tokens(*at_least_one(tokens)?);
+        built = built.max_output_tokens(at_least_one(tokens)?);
     }
     if let Some(vision) = target.vision {
         built = built.vision(vision);
@@ -162,27 +159,7 @@ pub(super) fn warn_of_idle_settings(pool: &schema::Pool, warnings: &mut Vec<Stri
     }
 }
 
-pub(super) fn percent(written: &Spanned<f64>) -> Result<f64, Fault> {
-    within(written, 0.0..=100.0, "expected a number from 0 to 100")
-}
-
-const NO_GRADES: &str = "cascade_below would do nothing: it is about grades of quality, and the \
+const NO_GRADES: &str = "would do nothing: it is about grades of quality, and the \
                          checks of success_when are about form. An answer of the wrong form is \
                          asked for again wherever cascade is true";
 const FROM_0_TO_1: &str = "expected a number from 0 to 1";
-
-fn at_least_0(written: &Spanned<f64>) -> Result<f64, Fault> {
-    within(written, 0.0..=f64::MAX, "expected a number from 0")
-}
-
-fn within(
-    written: &Spanned<f64>,
-    range: RangeInclusive<f64>,
-    expected: &str,
-) -> Result<f64, Fault> {
-    let number = *written.get_ref();
-    if !range.contains(&number) {
-        return Err(Fault::at(written, expected));
-    }
-    Ok(number)
-}

@@ -1,3 +1,11 @@
+/// Says which known name was probably meant, or which there are.
+pub(super) fn advice<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    match suggest(wrong, known.clone()) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None => format!("expected one of {:?}", Vec::from_iter(known)),
+    }
+}
+
 /// Returns the known name that was probably meant.
 pub(super) fn suggest<'a>(
     wrong: &str,

@@ -1,18 +1,18 @@
 use std::{net::IpAddr, num::NonZeroU16, time::Duration};
 
-use http::uri::Scheme;
-use toml::Spanned;
-
 use super::{
     Connection, Timeouts,
-    assemble::{Fault, millis},
-    schema,
-    suggest::suggest,
+    assemble::Fault,
+    numbers::millis,
+    schema::{self, Spanned},
+    secret::Around,
+    suggest::advice,
 };
 use crate::{
     dialect::{self, Dialect},
     router::{Credential, Upstream},
 };
+use http::uri::Scheme;
 
 /// An upstream as the file names it.
 pub(super) struct NamedUpstream {
@@ -23,7 +23,7 @@ pub(super) struct NamedUpstream {
 
 pub(super) fn named_upstream(
     upstream: schema::Upstream,
-    variable: &dyn Fn(&str) -> Option<String>,
+    around: &Around<'_>,
 ) -> Result<NamedUpstream, Fault> {
     let defaults = Timeouts::default();
     let timeout = |written: Option<&Spanned<u64>>, default| written.map_or(Ok(default), millis);
@@ -39,8 +39,12 @@ pub(super) fn named_upstream(
     for (name, value) in &upstream.query {
         built = built.query(name, value);
     }
-    if let Some(name) = &upstream.api_key_env {
-        built = built.credential(credential(name, variable)?);
+    let (variable, file) = (&upstream.api_key_env, &upstream.api_key_file);
+    if let Some(place) = variable.as_ref().or(file.as_ref())
+        && let Some(secret) = around.secret(variable.as_ref(), file.as_ref())?
+    {
+        let credential = Credential::new(secret.expose());
+        built = built.credential(credential.map_err(|why| Fault::at(place, why.to_string()))?);
     }
     Ok(NamedUpstream {
         name: upstream.name.into_inner(),
@@ -56,10 +60,7 @@ fn dialect_of(written: &Spanned<String>) -> Result<&'static dyn Dialect, Fault> 
     let text = written.get_ref();
     let names = dialect::ALL.iter().map(|dialect| dialect.name());
     dialect::named(text).ok_or_else(|| {
-        let advice = match suggest(text, names.clone()) {
-            Some(meant) => format!("did you mean {meant:?}?"),
-            None => format!("expected one of {:?}", names.collect::<Vec<_>>()),
-        };
+        let advice = advice(text, names);
         Fault::at(written, format!("there is no dialect {text:?}; {advice}"))
     })
 }
@@ -70,12 +71,12 @@ fn base_url(written: &Spanned<String>, allow_link_local: bool) -> Result<Upstrea
     // What stands there may be a secret, and is not repeated.
     if text.contains(['@', '?', '#']) {
         let message = format!(
-            "base_url must hold no user name, password, query or fragment; {expected}, and \
-             api_key_env for the key"
+            "must hold no user name, password, query or fragment; {expected}, and api_key_env for \
+             the key"
         );
         return Err(Fault::at(written, message));
     }
-    let fault = |what: String| Fault::at(written, format!("base_url: {what}; {expected}"));
+    let fault = |what: String| Fault::at(written, format!("{what}; {expected}"));
     if !["http://", "https://"]
         .iter()
         .any(|it| begins_with(text, it))
@@ -99,7 +100,7 @@ fn base_url(written: &Spanned<String>, allow_link_local: bool) -> Result<Upstrea
         return Err(fault(format!("without {path}, which every call brings")));
     }
     if address(host).is_some_and(is_link_local) && !allow_link_local {
-        let message = "base_url: a link-local address, where clouds keep the secrets of a machine; \
+        let message = "a link-local address, where clouds keep the secrets of a machine; \
                        write allow_link_local = true if it is meant";
         return Err(Fault::at(written, message));
     }
@@ -152,33 +153,6 @@ impl NamedUpstream {
     }
 }
 
-fn credential(
-    name: &Spanned<String>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Credential, Fault> {
-    let text = name.get_ref();
-    let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let looks_like_a_name = text.contains('_') && text.chars().all(allowed);
-    // Somebody may have put the key itself here: repeat nothing that does not look like a name.
-    let shown = if looks_like_a_name { text } else { "" };
-    let Some(secret) = variable(text) else {
-        let message = if looks_like_a_name {
-            format!("api_key_env: the environment variable {shown} is not set")
-        } else {
-            "api_key_env: there is no such environment variable; expected the name of the one that \
-             holds the key, such as \"OPENAI_API_KEY\""
-                .to_owned()
-        };
-        return Err(Fault::at(name, message));
-    };
-    Credential::new(secret.trim()).map_err(|error| {
-        Fault::at(
-            name,
-            format!("api_key_env: environment variable {shown}: {error}"),
-        )
-    })
-}
-
 /// Finds the upstream that is meant by a name.
 pub(super) fn find<'a>(
     upstreams: &'a [NamedUpstream],
@@ -189,10 +163,10 @@ pub(super) fn find<'a>(
         return Ok(found);
     }
     let names = upstreams.iter().map(|upstream| upstream.name.as_str());
-    let advice = match suggest(text, names.clone()) {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None if upstreams.is_empty() => "there is no [[upstream]]".to_owned(),
-        None => format!("expected one of {:?}", names.collect::<Vec<_>>()),
+    let advice = if upstreams.is_empty() {
+        "there is no [[upstream]]".to_owned()
+    } else {
+        advice(text, names)
     };
     Err(Fault::at(
         name,

@@ -6,6 +6,7 @@ use std::sync::{
 /// The memory that the bodies of all requests may take together.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
+    all: usize,
     left: Arc<AtomicUsize>,
 }
 
@@ -23,8 +24,14 @@ pub(super) struct Exhausted;
 impl Budget {
     pub(super) fn new(bytes: usize) -> Self {
         Self {
+            all: bytes,
             left: Arc::new(AtomicUsize::new(bytes)),
         }
+    }
+
+    /// Returns whether it began with as much.
+    pub(super) fn is_of(&self, bytes: usize) -> bool {
+        self.all == bytes
     }
 
     /// Starts a share with nothing.

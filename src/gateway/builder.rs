@@ -3,9 +3,18 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 
-use super::{admit::Rules, budget::Budget, service::Gateway, upstreams::Upstreams};
+use super::{
+    access::{Access, ClientKey, Spending},
+    admit::Rules,
+    budget::Budget,
+    feedback::ResponseIds,
+    headers::Headers,
+    models::Catalog,
+    service::{Gateway, Live},
+    upstreams::{Clients, Upstreams},
+};
 use crate::{
-    config::{Config, Connection, DEADLINE, MAX_BUFFERED, Timeouts},
+    config::{Config, Connection, DEADLINE, Limits, Timeouts},
     failover::FailoverLayer,
     route::OutcomeRoutingLayer,
     router::{BuildError, OutcomeRouter, Upstream},
@@ -23,9 +32,12 @@ pub struct Builder {
     targets: Vec<(String, String, Timeouts, Option<bool>)>,
     default_upstream: Option<Upstream>,
     pass_unknown_models: bool,
-    state_endpoint: bool,
     shadow_percent: f64,
     max_buffered: usize,
+    headers: Headers,
+    keys: Vec<ClientKey>,
+    spending: Spending,
+    responses: ResponseIds,
 }
 
 impl Builder {
@@ -38,9 +50,12 @@ impl Builder {
             targets: Vec::new(),
             default_upstream: None,
             pass_unknown_models: false,
-            state_endpoint: false,
             shadow_percent: 0.0,
-            max_buffered: MAX_BUFFERED,
+            max_buffered: Limits::default().max_buffered,
+            headers: Headers::new(),
+            keys: Vec::new(),
+            spending: Spending::default(),
+            responses: ResponseIds::default(),
         }
     }
 
@@ -48,9 +63,8 @@ impl Builder {
         let mut builder = Self::new(config.router)
             .deadline(config.deadline)
             .pass_unknown_models(config.pass_unknown_models)
-            .state_endpoint(config.state_endpoint)
             .shadow_percent(config.shadow_percent)
-            .max_buffered_bytes(config.max_buffered);
+            .max_buffered_bytes(config.limits.max_buffered);
         if let Some((upstream, connection)) = config.default_upstream {
             builder = builder
                 .default_upstream(upstream)
@@ -62,6 +76,11 @@ impl Builder {
             .map(|(pool, target, of_it)| (pool, target, of_it.timeouts, Some(of_it.http2)))
             .collect();
         builder
+    }
+
+    pub(super) fn router(mut self, router: OutcomeRouter) -> Self {
+        self.router = router;
+        self
     }
 
     /// Sets the time after which a call begins no further attempt and waits for no target.
@@ -111,13 +130,6 @@ impl Builder {
         self
     }
 
-    /// Sets whether `GET /outcome/state` tells what the router knows, to everybody who can reach
-    /// the gateway. Default: it does not.
-    pub fn state_endpoint(mut self, state: bool) -> Self {
-        self.state_endpoint = state;
-        self
-    }
-
     /// Sets how many of a hundred calls, from 0 to 100, are copied to a second target, whose answer
     /// is judged and dropped; see [`shadow`](crate::shadow). Default: none. The bodies of copies
     /// under way are not counted in [`max_buffered_bytes`](Self::max_buffered_bytes): they take 64
@@ -134,13 +146,43 @@ impl Builder {
         self
     }
 
+    /// Sets how the headers are called by which it and its callers speak to each other, and what is
+    /// heard from everybody. Default: `x-outcome-...`, and neither pins nor exclusions.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets the keys that open it. A request must bring one as its API key, wherever its SDK puts
+    /// that: as `authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key` or `?key=`. Without
+    /// one it is answered 401; `/healthz` and `/readyz` alone need none. Default: no keys; everybody
+    /// who can connect may use everything.
+    pub fn client_keys<I: IntoIterator<Item = ClientKey>>(mut self, keys: I) -> Self {
+        self.keys = keys.into_iter().collect();
+        self
+    }
+
+    /// Goes on with what a gateway before it has counted and remembers for its callers: what their
+    /// keys have spent, and the providers' ids of answers. For a configuration that is read anew.
+    pub fn take_over(mut self, running: &Gateway) -> Self {
+        self.spending = running.spending().clone();
+        self.responses = running.responses().clone();
+        self
+    }
+
     /// Builds the gateway.
     ///
     /// # Errors
     ///
-    /// If a target, or the passing of unknown models, needs a default upstream and there is none, or
-    /// if the share of copies is not from 0 to 100.
+    /// If a target, or the passing of unknown models, needs a default upstream and there is none, if
+    /// the share of copies is not from 0 to 100, if a header's name is none or not free, or if client
+    /// keys contradict each other or name pools that there are not.
     pub fn build(self) -> Result<Gateway, BuildError> {
+        Ok(Gateway::new(self.live(None)?, Vec::new()))
+    }
+
+    /// Finds what cannot be built.
+    pub(super) fn check(&self) -> Result<ShadowLayer, BuildError> {
         if self.default_upstream.is_none() {
             if let Some(target) = self.router.without_upstream() {
                 return Err(BuildError::new(format!(
@@ -153,18 +195,29 @@ impl Builder {
                 ));
             }
         }
-        let shadows = ShadowLayer::new(self.router.clone())
+        ShadowLayer::new(self.router.clone())
             .percent(self.shadow_percent)
-            .map_err(|error| BuildError::new(error.to_string()))?;
-        let rules = Rules {
+            .map_err(|error| BuildError::new(error.to_string()))
+    }
+
+    /// Builds what serves. Memory, decoders and connections are those of what served before.
+    pub(super) fn live(self, before: Option<&Live>) -> Result<Live, BuildError> {
+        let shadows = self.check()?;
+        let budget = before.map(|before| &before.rules.budget);
+        let budget = budget.filter(|budget| budget.is_of(self.max_buffered));
+        let spending = before.map_or(self.spending, |it| it.rules.access.spending.clone());
+        let rules = Arc::new(Rules {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
-            budget: Budget::new(self.max_buffered),
-            decoders: Semaphore::new(
-                std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            ),
-        };
+            headers: self.headers.build()?,
+            access: Access::new(self.keys, &self.router, spending)?,
+            catalog: Catalog::new(&self.router, self.pass_unknown_models),
+            responses: before.map_or(self.responses, |it| it.rules.responses.clone()),
+            deadline: self.deadline,
+            budget: budget.map_or_else(|| Budget::new(self.max_buffered), Budget::clone),
+            decoders: before.map_or_else(decoders, |before| before.rules.decoders.clone()),
+        });
         let connection = |timeouts, http2: Option<bool>| Connection {
             timeouts,
             http2: http2.unwrap_or(self.http2),
@@ -174,12 +227,23 @@ impl Builder {
             .map(|(pool, target, timeouts, http2)| (pool, target, connection(timeouts, http2)))
             .collect();
         let connection = connection(self.timeouts, None);
-        let upstreams = Upstreams::new(self.default_upstream, connection, targets);
+        let clients = before.map_or_else(Clients::default, |it| it.upstreams.clients());
+        let upstreams = Upstreams::new(self.default_upstream, connection, targets, clients);
         let stack = ServiceBuilder::new()
             .layer(FailoverLayer::new(self.router.clone()).deadline(self.deadline))
             .layer(shadows)
             .layer(OutcomeRoutingLayer::new(self.router))
-            .service(upstreams);
-        Ok(Gateway::new(Arc::new(rules), stack, self.state_endpoint))
+            .service(upstreams.clone());
+        Ok(Live {
+            rules,
+            stack,
+            upstreams,
+        })
     }
+}
+
+/// One for each processor.
+fn decoders() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism();
+    Arc::new(Semaphore::new(processors.map_or(1, std::num::NonZero::get)))
 }

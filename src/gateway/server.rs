@@ -94,7 +94,7 @@ impl Server {
     pub fn from_config(config: &Config) -> Self {
         Self {
             hosts: config.hosts.clone(),
-            max_connections: config.max_connections.unwrap_or(MAX_CONNECTIONS),
+            max_connections: config.limits.max_connections,
         }
     }
 

@@ -5,26 +5,31 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, request::Parts};
 use tower::{Service, ServiceExt as _};
 
 use super::{
+    access::{Caller, Spending},
     admit::{Admitted, Rules},
     builder::Builder,
-    headers, models,
-    refuse::{dialect_of, failed, other_method, wrong_dialect},
-    upstreams::{Inbound, Upstreams},
+    ending::{Ending, EndingBody},
+    feedback::{self, ResponseIds, Scope},
+    headers::{self, Hint},
+    refuse::{denied, dialect_of, failed, other_method, spent, unknown_pin, wrong_dialect},
+    upstreams::Upstreams,
 };
 use crate::{
     config::Config,
     dialect,
     failover::Failover,
-    hints::Call,
+    hints::{Call, Routed},
     route::OutcomeRouting,
-    router::{BuildError, OutcomeRouter},
+    router::{self, BuildError, Observe, OutcomeRouter},
     shadow::Shadow,
 };
 
@@ -43,9 +48,20 @@ const METHODS: [Method; 6] = [
 /// A tower service that never fails: every error is an answer. Clones share.
 #[derive(Clone)]
 pub struct Gateway {
-    rules: Arc<Rules>,
-    stack: Stack,
-    state_endpoint: bool,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    live: ArcSwap<Live>,
+    /// Those that a configuration brought, for the routers to come.
+    observers: Vec<Arc<dyn Observe>>,
+}
+
+/// What serves a request, to its end: a reload does not touch those that are under way.
+pub(super) struct Live {
+    pub(super) rules: Arc<Rules>,
+    pub(super) stack: Stack,
+    pub(super) upstreams: Upstreams,
 }
 
 /// Failover, over copies of some calls, over routing, over a client with timeouts for each attempt.
@@ -63,21 +79,48 @@ impl Gateway {
     ///
     /// As [`Builder::build`].
     pub fn from_config(config: Config) -> Result<Self, BuildError> {
-        Builder::from_config(config).build()
+        let observers = config.observers.clone();
+        let router = observed(config.builder.clone(), &observers).build()?;
+        let live = Builder::from_config(config).router(router).live(None)?;
+        Ok(Self::new(live, observers))
     }
 
-    pub(super) fn new(rules: Arc<Rules>, stack: Stack, state_endpoint: bool) -> Self {
+    /// Goes on with another configuration. Requests that are under way end with the one that they
+    /// began with; what is known of targets that stay is kept, as
+    /// [`succeeding`](crate::router::Builder::succeeding) says. Where it listens, and what a
+    /// [`Server`](super::Server) was made of, changes by a restart alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`]; all is as before then.
+    pub fn reload(&self, config: Config) -> Result<(), BuildError> {
+        let before = self.live();
+        let router = observed(config.builder.clone(), &self.shared.observers);
+        let builder = Builder::from_config(config);
+        // What can fail does so before anything is taken over.
+        builder.check()?;
+        let router = router.succeeding(&before.rules.router).build()?;
+        let live = builder.router(router).live(Some(&before))?;
+        self.shared.live.store(Arc::new(live));
+        Ok(())
+    }
+
+    pub(super) fn new(live: Live, observers: Vec<Arc<dyn Observe>>) -> Self {
+        let live = ArcSwap::from_pointee(live);
         Self {
-            rules,
-            stack,
-            state_endpoint,
+            shared: Arc::new(Shared { live, observers }),
         }
     }
 
-    /// Returns the router.
+    /// Returns the router. A [reload](Self::reload) replaces it by its successor.
     #[must_use]
-    pub fn router(&self) -> &OutcomeRouter {
-        &self.rules.router
+    pub fn router(&self) -> OutcomeRouter {
+        self.live().rules.router.clone()
+    }
+
+    /// Returns what serves a request that comes now.
+    pub(super) fn live(&self) -> Arc<Live> {
+        self.shared.live.load_full()
     }
 
     /// Makes an axum router of it, to merge or to nest under a path of your own application.
@@ -85,68 +128,106 @@ impl Gateway {
         axum::Router::new().fallback_service(self)
     }
 
-    async fn answer(self, request: Request<Body>) -> Response<Body> {
+    /// Returns what the client keys have spent, to be kept over a restart.
+    #[must_use]
+    pub fn spending(&self) -> Spending {
+        self.live().rules.access.spending.clone()
+    }
+
+    pub(super) fn responses(&self) -> ResponseIds {
+        self.live().rules.responses.clone()
+    }
+}
+
+impl Live {
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        let rules = &self.rules;
         let (mut parts, body) = request.into_parts();
         let trailers = headers::takes_trailers(&parts);
         headers::enter(&mut parts);
-        headers::take_hints(&mut parts);
         // TRACE and CONNECT, and whatever else a provider may do with a key that is not the caller's.
         if !METHODS.contains(&parts.method) {
             return other_method(&parts.headers, &parts.method);
         }
-        if let Some(answer) = self.answer_itself(&parts) {
-            return answer;
+        if is_health(&parts) {
+            return Response::new(Body::from("ok\n"));
         }
-        let call = Call::new();
         let dialect = dialect::detect(parts.uri.path())
             .map_or_else(|| dialect_of(&parts.headers), |(dialect, _)| dialect);
+        let caller = match rules.access.caller(&parts) {
+            Ok(caller) => caller,
+            Err(why) => return denied(dialect, why),
+        };
+        caller.name_tenant(&mut parts);
+        let pin = rules
+            .headers
+            .take(&mut parts, caller.trust(), rules.deadline);
+        if parts.uri.path() == feedback::PATH {
+            return rules.take_feedback(parts, body, &caller.scope()).await;
+        }
+        if let Some(answer) = rules.answer_itself(&parts, caller) {
+            return answer;
+        }
+        // Nothing else costs anything.
+        if parts.method == Method::POST
+            && let Err((dollars, left)) = caller.check_spending(rules.router.wall())
+        {
+            return spent(dialect, dollars, left);
+        }
         // Held until the answer's head is there: until then the body may have to be sent once more.
         let Admitted {
             mut request,
             located,
             share: _share,
-        } = match self.rules.admit(parts, body).await {
+        } = match rules.admit(parts, body, caller).await {
             Ok(admitted) => admitted,
             Err(refusal) => return *refusal,
         };
-        let router = self.rules.router.clone();
+        if let (Some(pin), Some(located)) = (&pin, &located) {
+            let pin = (rules.headers.hint(Hint::Pin), pin.as_str());
+            if let Some(refusal) = unknown_pin(dialect, &rules.router, &located.model, pin) {
+                return refusal;
+            }
+        }
+        let call = Call::new();
+        let mut ending = Ending::new(rules, &call, caller);
         request.extensions_mut().insert(call.clone());
-        match self.forward(request).await {
+        match self.stack.clone().oneshot(request).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(located) = located.filter(|_| is_refusal(&parts, &call))
-                    && let Some(mut refusal) = wrong_dialect(dialect, &router, &located.model)
+                    && let Some(mut refusal) = wrong_dialect(dialect, &rules.router, &located.model)
                 {
-                    headers::explain(refusal.headers_mut(), call.decision());
+                    let headers = refusal.headers_mut();
+                    rules.headers.explain(headers, call.decision());
                     return refusal;
                 }
-                headers::leave(&mut parts, &call, trailers);
-                Response::from_parts(parts, body)
+                headers::leave(&mut parts, &rules.headers, trailers);
+                ending.deliver(parts.extensions.get().map(Routed::outcome_id));
+                rules.headers.tell(&mut parts, &call);
+                Response::from_parts(parts, Body::new(EndingBody::new(body, ending)))
             }
             Err(error) => {
                 tracing::debug!(%error, "no attempt was answered");
-                failed(dialect, &call)
+                failed(dialect, &call, &rules.headers)
             }
         }
     }
+}
 
-    async fn forward(
-        self,
-        request: Request<Inbound>,
-    ) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
-        let response = self.stack.oneshot(request).await?;
-        Ok(response.map(Body::new))
-    }
-
-    fn answer_itself(&self, parts: &http::request::Parts) -> Option<Response<Body>> {
+impl Rules {
+    fn answer_itself(&self, parts: &Parts, caller: Caller<'_>) -> Option<Response<Body>> {
         if parts.method != Method::GET && parts.method != Method::HEAD {
             return None;
         }
-        let router = &self.rules.router;
-        match parts.uri.path() {
-            "/healthz" => Some(Response::new(Body::from("ok\n"))),
-            "/outcome/state" if self.state_endpoint => Some(models::answer(&router.snapshot())),
-            path => models::models(router, &parts.headers, path),
+        self.catalog
+            .answer(&parts.headers, parts.uri.path(), caller)
+    }
+
+    async fn take_feedback(&self, parts: Parts, body: Body, scope: &Scope) -> Response<Body> {
+        match feedback::receive(&parts, body).await {
+            Ok(body) => feedback::take(&self.router, &self.responses, scope, &body),
+            Err(refusal) => *refusal,
         }
     }
 }
@@ -162,8 +243,11 @@ impl Service<Request<Body>> for Gateway {
     }
 
     fn call(&mut self, request: Request<Body>) -> GatewayFuture {
+        let live = self.live();
         GatewayFuture {
-            inner: Box::pin(self.clone().answer(request)),
+            rules: live.rules.clone(),
+            inner: Box::pin(live.answer(request)),
+            worked: Duration::ZERO,
         }
     }
 }
@@ -171,21 +255,33 @@ impl Service<Request<Body>> for Gateway {
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gateway")
-            .field("router", &self.rules.router)
+            .field("router", &self.router())
             .finish_non_exhaustive()
     }
 }
 
 /// The future of [`Gateway`].
 pub struct GatewayFuture {
+    rules: Arc<Rules>,
     inner: Pin<Box<dyn Future<Output = Response<Body>> + Send>>,
+    /// For how long it has been polled, which is all that the gateway itself took: whatever is waited
+    /// for (the rest of the request, an upstream, a target that is free) is waited for between polls.
+    worked: Duration,
 }
 
 impl Future for GatewayFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.inner.as_mut().poll(cx).map(Ok)
+        let started = self.rules.router.now();
+        let polled = self.inner.as_mut().poll(cx);
+        let now = self.rules.router.now();
+        self.worked += now.saturating_duration_since(started);
+        polled.map(|mut response| {
+            let headers = response.headers_mut();
+            self.rules.headers.tell_overhead(headers, self.worked);
+            Ok(response)
+        })
     }
 }
 
@@ -193,6 +289,16 @@ impl fmt::Debug for GatewayFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewayFuture").finish_non_exhaustive()
     }
+}
+
+fn observed(builder: router::Builder, observers: &[Arc<dyn Observe>]) -> router::Builder {
+    let observers = observers.iter().cloned();
+    observers.fold(builder, router::Builder::observer)
+}
+
+/// Whether it is asked that the gateway is alive: whoever asks needs no key for that.
+fn is_health(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD) && parts.uri.path() == "/healthz"
 }
 
 /// Whether routing has answered that no target may serve a request: no upstream was asked.

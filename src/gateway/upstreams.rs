@@ -45,7 +45,46 @@ pub(super) struct Upstreams {
     inner: Arc<Inner>,
 }
 
+/// The clients of all upstreams, with the connections that they keep.
+#[derive(Clone)]
+pub(super) struct Clients {
+    tls: ClientConfig,
+    /// By time to connect, and whether they may choose HTTP/2.
+    known: Vec<(Duration, bool, HttpClient)>,
+    /// Those that served before, until it is known which of them are still of use.
+    spare: Vec<(Duration, bool, HttpClient)>,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            tls: tls(),
+            known: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+}
+
+impl Clients {
+    fn route(&mut self, connection: Connection) -> Route {
+        let Connection { timeouts, http2 } = connection;
+        let connect = timeouts.connect;
+        let like = |(of, h2, _): &&(Duration, bool, HttpClient)| (*of, *h2) == (connect, http2);
+        if let Some((.., client)) = self.known.iter().find(like) {
+            let client = client.clone();
+            return Route { client, timeouts };
+        }
+        let client = match self.spare.iter().find(like) {
+            Some((.., client)) => client.clone(),
+            None => client(self.tls.clone(), connect, http2),
+        };
+        self.known.push((connect, http2, client.clone()));
+        Route { client, timeouts }
+    }
+}
+
 struct Inner {
+    clients: Clients,
     /// Where requests go that routing did not address.
     fallback: Option<Upstream>,
     fallback_route: Route,
@@ -64,33 +103,31 @@ impl Upstreams {
         fallback: Option<Upstream>,
         connection: Connection,
         of_targets: Vec<(String, String, Connection)>,
+        mut clients: Clients,
     ) -> Self {
-        let tls = tls();
-        let mut clients: Vec<(Duration, bool, HttpClient)> = Vec::new();
-        let mut route = |connection: Connection| {
-            let Connection { timeouts, http2 } = connection;
-            let known = clients
-                .iter()
-                .find(|(connect, h2, _)| (*connect, *h2) == (timeouts.connect, http2));
-            if let Some((.., client)) = known {
-                let client = client.clone();
-                return Route { client, timeouts };
-            }
-            let client = client(tls.clone(), timeouts.connect, http2);
-            clients.push((timeouts.connect, http2, client.clone()));
-            Route { client, timeouts }
-        };
-        let fallback_route = route(connection);
+        let fallback_route = clients.route(connection);
         let routes = of_targets
             .into_iter()
-            .map(|(pool, target, connection)| (pool, target, route(connection)))
+            .map(|(pool, target, connection)| (pool, target, clients.route(connection)))
             .collect();
+        clients.spare.clear();
         Self {
             inner: Arc::new(Inner {
+                clients,
                 fallback,
                 fallback_route,
                 routes,
             }),
+        }
+    }
+
+    /// Returns its clients, for others to go on with those of them that they can use.
+    pub(super) fn clients(&self) -> Clients {
+        let Clients { tls, known, .. } = self.inner.clients.clone();
+        Clients {
+            tls,
+            known: Vec::new(),
+            spare: known,
         }
     }
 }

@@ -10,6 +10,8 @@ pub(crate) struct Counters {
     classifier_panics: AtomicU64,
     task_panics: AtomicU64,
     check_panics: AtomicU64,
+    observer_panics: AtomicU64,
+    waiting: AtomicU64,
     repeats: AtomicU64,
     paid_twice: AtomicU64,
     cascades: AtomicU64,
@@ -83,6 +85,10 @@ pub struct Counts {
     pub task_panics: u64,
     /// Panics of a check, which were caught.
     pub check_panics: u64,
+    /// Panics of an observer, which were caught.
+    pub observer_panics: u64,
+    /// Requests that wait for a target now.
+    pub waiting: u64,
     /// Attempts beyond the first of their call.
     pub repeats: u64,
     /// Repeats after an attempt that the provider may have worked on, and charged for.
@@ -122,6 +128,20 @@ impl Counters {
 
     pub(crate) fn check_panicked(&self) {
         add(&self.check_panics);
+    }
+
+    pub(super) fn observer_panicked(&self) {
+        add(&self.observer_panics);
+    }
+
+    /// Counts a request that begins to wait.
+    pub(crate) fn wait(&self) {
+        add(&self.waiting);
+    }
+
+    /// Counts a request that waits no longer.
+    pub(crate) fn end_wait(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn repeated(&self, maybe_paid: bool) {
@@ -169,6 +189,8 @@ impl Counters {
             classifier_panics: load(&self.classifier_panics),
             task_panics: load(&self.task_panics),
             check_panics: load(&self.check_panics),
+            observer_panics: load(&self.observer_panics),
+            waiting: load(&self.waiting),
             repeats: load(&self.repeats),
             paid_twice: load(&self.paid_twice),
             cascades: load(&self.cascades),

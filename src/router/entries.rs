@@ -1,15 +1,25 @@
 use std::{
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::{
-    Mode, NobodyFree, Score, Upstream, asking::Asking, beliefs::Beliefs, fit::Fit, posted::Posted,
+    Mode, NobodyFree, Score, Upstream,
+    asking::Asking,
+    beliefs::Beliefs,
+    credential::CredentialState,
+    fit::Fit,
+    group::Group,
+    posted::{Number, Posted},
     price::Tariff,
+    stripes::Padded,
+    upstream::Credential,
 };
 use crate::{checks::Checks, policy::RoutingPolicy};
 
@@ -19,6 +29,8 @@ pub(super) struct PoolEntry {
     pub(super) aliases: Vec<String>,
     pub(super) targets: Range<usize>,
     pub(super) policy: Arc<dyn RoutingPolicy>,
+    /// The mode that it was built with.
+    pub(super) configured_mode: Mode,
     pub(super) mode: AtomicU8,
     pub(super) nobody_free: NobodyFree,
     pub(super) upgrade: bool,
@@ -29,7 +41,9 @@ pub(super) struct PoolEntry {
     pub(super) cost_weight: f64,
     pub(super) objective: Option<Duration>,
     pub(super) preference: Option<f64>,
-    pub(super) beliefs: Beliefs,
+    /// What its targets were expected to be worth, before anything was known of them.
+    pub(super) expected: Vec<Option<f64>>,
+    pub(super) beliefs: Arc<Beliefs>,
     pub(super) checks: Option<Checks>,
     pub(super) cascade: Option<Score>,
     /// Whether its targets cannot all read each other's state.
@@ -58,6 +72,8 @@ pub(super) fn mode_to_u8(mode: Mode) -> u8 {
 
 #[derive(Debug)]
 pub(super) struct TargetEntry {
+    /// Names it the same in all routers that follow each other.
+    pub(super) key: u64,
     pub(super) name: Arc<str>,
     pub(super) model: Arc<str>,
     pub(super) pool: usize,
@@ -73,9 +89,9 @@ pub(super) struct TargetEntry {
     pub(super) preference: Option<f64>,
     pub(super) weight: f64,
     pub(super) drained: AtomicBool,
-    pub(super) asking: Asking,
+    pub(super) asking: Arc<Asking>,
     pub(super) fit: Fit,
-    pub(super) posted: Posted,
+    pub(super) posted: Arc<Posted>,
 }
 
 impl TargetEntry {
@@ -94,7 +110,71 @@ pub(super) struct Name {
     pub(super) alias: bool,
 }
 
-/// The targets of one upstream.
+/// The targets that share a provider's limit.
+#[derive(Clone, Debug)]
+pub(super) struct GroupEntry {
+    pub(super) key: GroupKey,
+    pub(super) shared: Arc<SharedGroup>,
+}
+
+/// Which limit it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum GroupKey {
+    Named(String),
+    Own {
+        upstream: Option<String>,
+        credential: Option<Credential>,
+        model: String,
+    },
+}
+
+/// What is known of a group. Routers that follow each other have it in common.
+#[derive(Debug)]
+pub(super) struct SharedGroup {
+    /// Up to how many tokens a request has room for; 0 where there is more to say.
+    pub(super) room: Padded<Number>,
+    pub(super) group: Padded<Mutex<Group>>,
+}
+
+impl GroupEntry {
+    pub(super) fn new(key: GroupKey, now: Instant) -> Self {
+        let shared = Arc::new(SharedGroup {
+            room: Padded(Number::new(0.0)),
+            group: Padded(Mutex::new(Group::new(now))),
+        });
+        Self { key, shared }
+    }
+}
+
+/// A credential of some targets.
+#[derive(Clone, Debug)]
+pub(super) struct CredentialEntry {
+    pub(super) credential: Credential,
+    pub(super) state: Arc<CredentialState>,
+}
+
+impl CredentialEntry {
+    pub(super) fn new(credential: Credential) -> Self {
+        let state = Arc::new(CredentialState::new());
+        Self { credential, state }
+    }
+}
+
+/// An upstream of some targets; `None` is the caller's own.
+#[derive(Clone, Debug)]
+pub(super) struct ProviderEntry {
+    pub(super) key: Option<String>,
+    pub(super) around: Arc<Around>,
+}
+
+impl ProviderEntry {
+    pub(super) fn new(key: Option<String>) -> Self {
+        let around = Arc::default();
+        Self { key, around }
+    }
+}
+
+/// How the targets of one upstream are.
 #[derive(Debug, Default)]
 pub(super) struct Around {
     /// How many are broken.

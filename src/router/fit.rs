@@ -28,6 +28,12 @@ pub(super) struct Fit {
     /// Targets whose state is each other's, too.
     pub(super) compatibility: u32,
     pub(super) parameters: Option<Arc<Parameters>>,
+    learned: Arc<Learned>,
+}
+
+/// What a target's refusals taught.
+#[derive(Debug, Default)]
+struct Learned {
     /// Until when there may be lessons, in nanoseconds since the router's epoch: a decision looks no
     /// further where there are none.
     until: AtomicU64,
@@ -35,7 +41,8 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    pub(super) fn new(target: &Target, compatibility: u32) -> Self {
+    /// Takes over what was learned of it before.
+    pub(super) fn new(target: &Target, compatibility: u32, before: Option<&Self>) -> Self {
         let lacks = |can: Option<bool>| can == Some(false);
         Self {
             context_window: target.context_window.unwrap_or(u64::MAX),
@@ -47,8 +54,7 @@ impl Fit {
             compatibility,
             parameters: (!target.parameters.is_empty())
                 .then(|| Arc::new(target.parameters.clone())),
-            until: AtomicU64::new(0),
-            lessons: Mutex::default(),
+            learned: before.map_or_else(Arc::default, |before| before.learned.clone()),
         }
     }
 
@@ -72,7 +78,7 @@ impl Fit {
     #[inline]
     pub(super) fn may_shun(&self, request: &PickRequest<'_>) -> bool {
         let asked = request.max_output_tokens.unwrap_or(0);
-        self.until.load(Ordering::Relaxed) != 0 || asked > self.max_output_tokens
+        self.learned.until.load(Ordering::Relaxed) != 0 || asked > self.max_output_tokens
     }
 
     /// Says why others should take a request rather than it, where there are any.
@@ -89,7 +95,7 @@ impl Fit {
         if !self.knows(epoch, now) {
             return None;
         }
-        let mut lessons = lock(&self.lessons);
+        let mut lessons = lock(&self.learned.lessons);
         let (misfit, left) = lessons.obstacle(&self.asked(request), now)?;
         Some(match misfit {
             Misfit::Length { .. } => Obstacle::TooLong(left),
@@ -104,7 +110,7 @@ impl Fit {
         if !self.knows(epoch, now) {
             return Trial::default();
         }
-        lock(&self.lessons).begin(&self.asked(request), now)
+        lock(&self.learned.lessons).begin(&self.asked(request), now)
     }
 
     /// Learns from how an attempt ended.
@@ -116,7 +122,7 @@ impl Fit {
         now: Instant,
     ) {
         if verdict.class == Class::Success && attempt.trial != Trial::default() {
-            lock(&self.lessons).accepted(attempt.trial, attempt.started);
+            lock(&self.learned.lessons).accepted(attempt.trial, attempt.started);
             return;
         }
         if verdict.class != Class::ModelError {
@@ -138,14 +144,14 @@ impl Fit {
             Some(Unfit::Model) => Misfit::Model(attempt.operation),
             None => return,
         };
-        let mut lessons = lock(&self.lessons);
+        let mut lessons = lock(&self.learned.lessons);
         lessons.refused(misfit, attempt.started, now);
         let until = lessons.until().map_or(0, |until| nanos(epoch, until));
-        self.until.fetch_max(until, Ordering::Relaxed);
+        self.learned.until.fetch_max(until, Ordering::Relaxed);
     }
 
     fn knows(&self, epoch: Instant, now: Instant) -> bool {
-        let until = self.until.load(Ordering::Relaxed);
+        let until = self.learned.until.load(Ordering::Relaxed);
         until != 0 && nanos(epoch, now) < until
     }
 
@@ -232,15 +238,16 @@ impl Inner {
     /// Returns the compatibility group of the conversation that a request belongs to: of the target
     /// that began it, as far as that is known.
     pub(super) fn home(&self, name: &Name, request: &PickRequest<'_>) -> Option<u32> {
-        let in_pool = |target: &u32| {
-            let entry = self.targets.get(*target as usize);
-            entry.is_some_and(|entry| entry.pool == name.pool)
+        let session = || {
+            let own = self.lasting.sessions.find(request.session_key?)?;
+            let targets = self.pools.get(name.pool)?.targets.clone();
+            let in_pool = |index: usize| Some((index, self.targets.get(index)?));
+            let mut targets = targets.filter_map(in_pool);
+            let found = targets.find(|(_, target)| target.key as u32 == own);
+            u32::try_from(found?.0).ok().map(TargetId)
         };
-        let session = || self.sessions.find(request.session_key?).filter(in_pool);
         let known = request.follows.or_else(|| request.tried.first().copied());
-        let target = known
-            .or_else(|| session().map(TargetId))
-            .or_else(|| self.requested_id(name))?;
+        let target = known.or_else(session).or_else(|| self.requested_id(name))?;
         let target = self.targets.get(target.0 as usize)?;
         Some(target.fit.compatibility)
     }

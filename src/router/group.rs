@@ -28,6 +28,8 @@ pub(super) struct Member {
     pub(super) first_content: LogLatency,
     pub(super) pace: Pace,
     pub(super) picked: Instant,
+    /// Whether the router that is built now has it no more.
+    pub(super) retired: bool,
     /// Whether its upstream counts it as broken.
     pub(super) broken: bool,
     pub(super) in_flight: u32,
@@ -117,6 +119,7 @@ impl Member {
             first_content: LogLatency::new(now),
             pace: Pace::new(now),
             picked: now,
+            retired: false,
             broken: false,
             in_flight: 0,
             picks: 0,

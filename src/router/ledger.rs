@@ -105,7 +105,7 @@ type Shard = Vec<Option<Entry>>;
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     sequence: u64,
-    target: u32,
+    target: u64,
     task: TaskKey,
     scored: Option<(f64, Recorded)>,
     form: Option<(bool, FormAge)>,
@@ -114,7 +114,8 @@ struct Entry {
 /// Where a score goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scored {
-    pub(super) target: u32,
+    /// The key of the target.
+    pub(super) target: u64,
     pub(super) task: TaskKey,
 }
 
@@ -144,11 +145,11 @@ impl Ledger {
         }
     }
 
-    pub(super) fn open(&self, target: u32, task: TaskKey) -> OutcomeId {
+    pub(super) fn open(&self, target: u64, task: TaskKey) -> OutcomeId {
         self.enter(self.numbers.take(), target, task)
     }
 
-    fn enter(&self, sequence: u64, target: u32, task: TaskKey) -> OutcomeId {
+    fn enter(&self, sequence: u64, target: u64, task: TaskKey) -> OutcomeId {
         let (mut slots, at) = self.place(sequence);
         if let Some(slot) = slots.get_mut(at) {
             *slot = Some(Entry {

@@ -14,6 +14,7 @@
 //! ```
 
 mod asking;
+mod assembly;
 mod beliefs;
 mod builder;
 mod clock;
@@ -31,6 +32,7 @@ mod learned;
 mod ledger;
 mod lock;
 mod numbers;
+mod observe;
 mod parameters;
 mod pick;
 mod pool;
@@ -42,8 +44,11 @@ mod request;
 mod routed;
 mod sessions;
 mod snapshot;
+mod soundness;
 mod spent;
+mod state;
 mod stripes;
+mod succession;
 mod target;
 mod ticket;
 mod told;
@@ -54,7 +59,7 @@ use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -72,11 +77,13 @@ pub use self::{
     error::{BuildError, OutOfRange, ReportError, Unavailable},
     learned::Learned,
     ledger::{OutcomeId, Score},
+    observe::{Observe, Refused, Settled},
     pool::{Mode, NobodyFree, Pool},
     price::Price,
     request::{PickRequest, TargetId},
     routed::Routed,
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
+    state::State,
     target::Target,
     ticket::{Outcome, Ticket},
     upstream::{Credential, Upstream},
@@ -85,15 +92,16 @@ pub(crate) use self::{
     counters::Counters, evaluation::Next, parameters::Parameters, request::Needs,
 };
 use self::{
-    credential::CredentialState,
-    entries::{Around, Name, PoolEntry, TargetEntry, mode_to_u8},
+    entries::{
+        CredentialEntry, GroupEntry, Name, PoolEntry, ProviderEntry, TargetEntry, mode_to_u8,
+    },
     error::UnavailableKind,
     group::Group,
     ledger::Ledger,
     numbers::Numbers,
-    posted::Number,
+    observe::Observers,
     sessions::Sessions,
-    stripes::{Handles, Padded},
+    stripes::Handles,
 };
 use crate::{checks::Checks, classify::Classify, stats::TaskKey, tasks::ClassifyTask};
 
@@ -111,10 +119,9 @@ pub struct OutcomeRouter {
 struct Inner {
     pools: Vec<PoolEntry>,
     targets: Vec<TargetEntry>,
-    groups: Vec<Padded<Mutex<Group>>>,
-    /// Of each group, up to how many tokens a request has room for; 0 where there is more to say.
-    rooms: Vec<Number>,
-    credentials: Vec<CredentialState>,
+    groups: Vec<GroupEntry>,
+    credentials: Vec<CredentialEntry>,
+    providers: Vec<ProviderEntry>,
     names: Vec<Name>,
     by_name: HashMap<Arc<str>, u32>,
     classifier: Option<Arc<dyn Classify>>,
@@ -122,16 +129,33 @@ struct Inner {
     clock: Arc<dyn Clock>,
     epoch: Instant,
     seed: u64,
-    decisions: Numbers,
-    jitters: AtomicU64,
     /// Keys the hashes of tasks and tenants.
     secret: u64,
-    ledger: Ledger,
-    sessions: Sessions,
-    upstreams: Vec<Around>,
-    counters: Counters,
+    lasting: Arc<Lasting>,
+    observers: Observers,
     max_body: usize,
     replace_signatures: bool,
+}
+
+/// What routers that follow each other have in common, beside what is known of targets.
+struct Lasting {
+    decisions: Numbers,
+    jitters: AtomicU64,
+    ledger: Ledger,
+    sessions: Sessions,
+    counters: Counters,
+}
+
+impl Lasting {
+    fn new(ledger: usize) -> Self {
+        Self {
+            decisions: Numbers::new(),
+            jitters: AtomicU64::new(0),
+            ledger: Ledger::new(ledger),
+            sessions: Sessions::new(),
+            counters: Counters::default(),
+        }
+    }
 }
 
 impl OutcomeRouter {
@@ -207,6 +231,13 @@ impl OutcomeRouter {
         self.inner.by_name.contains_key(model)
     }
 
+    /// Returns the name of the pool that serves this model, alias or pool name.
+    #[must_use]
+    pub fn pool_of(&self, model: &str) -> Option<&str> {
+        let name = self.inner.name(model).ok()?;
+        Some(&self.inner.pools.get(name.pool)?.name)
+    }
+
     /// Returns the time by the router's own clock.
     #[must_use]
     pub fn now(&self) -> Instant {
@@ -228,7 +259,7 @@ impl OutcomeRouter {
     }
 
     pub(crate) fn counters(&self) -> &Counters {
-        &self.inner.counters
+        &self.inner.lasting.counters
     }
 
     pub(crate) fn max_body(&self) -> usize {
@@ -307,9 +338,40 @@ impl OutcomeRouter {
         }
     }
 
+    /// Takes in that a request was turned away, and by what.
+    pub(crate) fn refused(&self, model: &str, unavailable: &Unavailable, now: Instant) {
+        let inner = &self.inner;
+        inner.lasting.counters.refused();
+        let pool = inner.name(model).and_then(|name| inner.pool(name));
+        if let Ok(pool) = pool {
+            let refused = Refused {
+                pool: &pool.name,
+                model,
+                unavailable,
+                now,
+            };
+            let observers = &inner.observers;
+            observers.tell(&inner.lasting.counters, |observer| {
+                observer.refused(&refused);
+            });
+        }
+    }
+
+    /// Returns whether somebody watches.
+    pub(crate) fn is_observed(&self) -> bool {
+        !self.inner.observers.is_empty()
+    }
+
+    /// Takes in how long a decision took.
+    pub(crate) fn took(&self, decision: Duration) {
+        let inner = &self.inner;
+        let observers = &inner.observers;
+        observers.tell(&inner.lasting.counters, |observer| observer.took(decision));
+    }
+
     /// Returns a number from 0 to 1 that is a function of the seed and of how often it was asked.
     pub(crate) fn jitter(&self) -> f64 {
-        let number = self.inner.jitters.fetch_add(1, Ordering::Relaxed);
+        let number = self.inner.lasting.jitters.fetch_add(1, Ordering::Relaxed);
         crate::policy::Rng::new(!self.inner.seed, number).next_f64()
     }
 }
@@ -394,7 +456,7 @@ impl Inner {
             clippy::indexing_slicing,
             reason = "indices are assigned by the builder"
         )]
-        lock::lock(&self.groups[index])
+        lock::lock(&self.groups[index].shared.group)
     }
 
     fn requested_id(&self, name: &Name) -> Option<TargetId> {

@@ -22,7 +22,7 @@ impl OutcomeRouter {
     ///
     /// If no pool serves the requested model.
     pub fn decide(&self, request: &PickRequest<'_>, now: Instant) -> Result<Decision, Unavailable> {
-        let number = self.inner.decisions.peek();
+        let number = self.inner.lasting.decisions.peek();
         self.inner.explain(request, number, now)
     }
 
@@ -33,7 +33,7 @@ impl OutcomeRouter {
     /// If no pool serves the requested model, if no target of the pool may serve it, or if none is
     /// free; the error says for how long.
     pub fn pick_at(&self, request: &PickRequest<'_>, now: Instant) -> Result<Ticket, Unavailable> {
-        let number = self.inner.decisions.take();
+        let number = self.inner.lasting.decisions.take();
         self.pick_numbered(request, number, now)
     }
 
@@ -43,7 +43,7 @@ impl OutcomeRouter {
         request: &PickRequest<'_>,
         now: Instant,
     ) -> Result<Ticket, (Unavailable, Option<Arc<Decision>>)> {
-        let number = self.inner.decisions.take();
+        let number = self.inner.lasting.decisions.take();
         self.pick_numbered(request, number, now)
             .map_err(|unavailable| {
                 let asked = request
@@ -97,7 +97,7 @@ impl OutcomeRouter {
 
     /// Returns whether another target than those tried is free now, for a call that named `model`.
     pub(crate) fn alternative(&self, request: &PickRequest<'_>, now: Instant) -> Option<Next> {
-        let number = self.inner.decisions.peek();
+        let number = self.inner.lasting.decisions.peek();
         let name = self.inner.name(request.model).ok()?;
         let evaluation = self.inner.evaluate(request, name, number, now).ok()?;
         Some(evaluation.next())
@@ -105,7 +105,7 @@ impl OutcomeRouter {
 
     /// Returns whether a target is free now, and neither failing nor returning from a rate limit.
     pub(crate) fn has_free(&self, request: &PickRequest<'_>, now: Instant) -> bool {
-        let number = self.inner.decisions.peek();
+        let number = self.inner.lasting.decisions.peek();
         let name = self.inner.name(request.model);
         name.and_then(|name| self.inner.evaluate(request, name, number, now))
             .is_ok_and(|evaluation| evaluation.has_free())
@@ -119,7 +119,7 @@ impl OutcomeRouter {
         failed: TargetId,
         now: Instant,
     ) -> bool {
-        let number = self.inner.decisions.peek();
+        let number = self.inner.lasting.decisions.peek();
         let name = self.inner.name(request.model);
         name.and_then(|name| self.inner.evaluate(request, name, number, now))
             .is_ok_and(|evaluation| evaluation.has_better_than(failed))
@@ -150,6 +150,11 @@ impl OutcomeRouter {
             .ticket(request, name, target, reason, now, |_| Some(plan))
             .ok_or(UnavailableKind::NoCandidate)?;
         let ticket = ticket.observing(observed);
+        self.announce(&ticket, now);
+        let decision = decision.map(Arc::new);
+        if let Some(decision) = decision.as_ref().filter(|_| self.is_to_be_told(&ticket)) {
+            self.tell(&ticket, decision);
+        }
         Ok(match decision.filter(|_| request.explain) {
             Some(decision) => ticket.explained(decision),
             None => ticket,
@@ -159,17 +164,54 @@ impl OutcomeRouter {
     fn open(&self, evaluation: &Evaluation<'_>, chosen: usize, reason: Reason) -> Option<Ticket> {
         let target = evaluation.target(chosen)?;
         let (request, now) = (evaluation.request, evaluation.now);
-        let told = request.explain.then(|| reason.clone());
+        let again = (request.explain || self.is_observed()).then(|| reason.clone());
         let ticket = self.ticket(request, evaluation.name, target, reason, now, |group| {
             evaluation.plan(chosen, group, now)
         })?;
         if let Some(key) = request.session_key {
-            self.inner.sessions.remember(key, target.0);
+            let entry = self.inner.targets.get(target.0 as usize)?;
+            self.inner.lasting.sessions.remember(key, entry.key);
         }
-        Some(match told {
-            Some(reason) => ticket.explained(evaluation.told(Some((chosen, reason)))),
-            None => ticket,
+        let Some(reason) = again else {
+            return Some(ticket);
+        };
+        self.announce(&ticket, now);
+        let is_to_be_told = self.is_to_be_told(&ticket);
+        if !(is_to_be_told || request.explain) {
+            return Some(ticket);
+        }
+        let decision = Arc::new(evaluation.told(Some((chosen, reason))));
+        if is_to_be_told {
+            self.tell(&ticket, &decision);
+        }
+        Some(if request.explain {
+            ticket.explained(decision)
+        } else {
+            ticket
         })
+    }
+
+    fn announce(&self, ticket: &Ticket, now: Instant) {
+        let routed = ticket.routed();
+        let inner = &self.inner;
+        inner.observers.tell(&inner.lasting.counters, |observer| {
+            observer.picked(routed, now);
+        });
+    }
+
+    fn is_to_be_told(&self, ticket: &Ticket) -> bool {
+        let inner = &self.inner;
+        let observers = &inner.observers;
+        observers.want_decision(&inner.lasting.counters, ticket.routed())
+    }
+
+    fn tell(&self, ticket: &Ticket, decision: &Arc<Decision>) {
+        let routed = ticket.routed();
+        let inner = &self.inner;
+        let observers = &inner.observers;
+        observers.tell(&inner.lasting.counters, |observer| {
+            observer.decided(routed, decision);
+        });
     }
 
     /// Books an attempt under the group's lock, if `admit` gives a plan for it.
@@ -195,7 +237,7 @@ impl OutcomeRouter {
             .credential
             .and_then(|at| self.inner.credentials.get(at))
         {
-            credential.begin(self.inner.epoch, now);
+            credential.state.begin(self.inner.epoch, now);
         }
         let routed = Routed {
             inner: self.handles.own(),
@@ -203,7 +245,7 @@ impl OutcomeRouter {
             target: id,
             reason,
             attempt: request.attempts.saturating_add(1),
-            id: self.inner.ledger.open(id.0, task),
+            id: self.inner.lasting.ledger.open(target.key, task),
             observed: None,
         };
         Some(Ticket::new(routed, booking.with_trial(trial)))

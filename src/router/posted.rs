@@ -79,8 +79,8 @@ impl Seen {
     }
 }
 
-impl Posted {
-    pub(super) fn new() -> Self {
+impl Default for Posted {
+    fn default() -> Self {
         let number = || Number(AtomicU64::new(0));
         let answer = || Answer {
             in_time: number(),
@@ -103,6 +103,13 @@ impl Posted {
             first_content: answer(),
             lengths: std::array::from_fn(|_| number()),
         }
+    }
+}
+
+impl Posted {
+    /// Posts nothing, until something happens.
+    pub(super) fn withdraw(&self) {
+        self.until.store(0, Ordering::Relaxed);
     }
 
     /// Reads what holds at `now`; of a stream, the time to its first content.

@@ -2,14 +2,14 @@ use std::{mem, sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Inner, TargetEntry, group::Group};
+use super::{Inner, TargetEntry, entries::ProviderEntry, group::Group};
 
 impl Inner {
     /// Returns how many targets of the same upstream are broken, itself included, and which break
     /// that was.
     pub(super) fn broken_around(&self, target: &TargetEntry) -> (u32, u32) {
-        let around = self.upstreams.get(target.provider);
-        around.map_or((0, 0), |around| {
+        let provider = self.providers.get(target.provider);
+        provider.map_or((0, 0), |ProviderEntry { around, .. }| {
             let broken = around.broken.load(Ordering::Relaxed);
             (broken, around.breaks.load(Ordering::Relaxed))
         })
@@ -21,9 +21,10 @@ impl Inner {
             return;
         };
         // One that was taken out is probed by nobody: it must not keep its siblings suspected.
-        let broken = member.health.is_broken(now) && !target.is_drained();
+        let of_use = !(target.is_drained() || member.retired);
+        let broken = of_use && member.health.is_broken(now);
         if broken != mem::replace(&mut member.broken, broken)
-            && let Some(around) = self.upstreams.get(target.provider)
+            && let Some(ProviderEntry { around, .. }) = self.providers.get(target.provider)
         {
             if broken {
                 around.breaks.fetch_add(1, Ordering::Relaxed);
@@ -58,7 +59,8 @@ impl Inner {
     }
 
     pub(super) fn post_room(&self, target: &TargetEntry, group: &Group, now: Instant) {
-        if let Some(room) = self.rooms.get(target.group) {
+        if let Some(entry) = self.groups.get(target.group) {
+            let room = &entry.shared.room;
             room.set(group.capacity.free_below(now).unwrap_or(0.0));
         }
     }

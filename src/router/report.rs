@@ -13,8 +13,8 @@ impl OutcomeRouter {
     ///
     /// If this router did not issue the id, or has forgotten it.
     pub fn report_at(&self, id: OutcomeId, score: Score, now: Instant) -> Result<(), ReportError> {
-        self.inner.ledger.score(id, score, |place, change| {
-            self.inner.counters.reported();
+        self.inner.lasting.ledger.score(id, score, |place, change| {
+            self.inner.lasting.counters.reported();
             self.inner.score(place, score, change, now)
         })
     }
@@ -40,8 +40,8 @@ impl OutcomeRouter {
         valid: bool,
         now: Instant,
     ) -> Result<(), ReportError> {
-        self.inner.ledger.form(id, valid, |place, change| {
-            self.inner.counters.formed();
+        self.inner.lasting.ledger.form(id, valid, |place, change| {
+            self.inner.lasting.counters.formed();
             self.inner.form(place, valid, change, now)
         })
     }
@@ -87,9 +87,9 @@ impl Inner {
         })
     }
 
-    /// Returns the pool of a target, and its place in it.
-    fn in_pool(&self, target: u32) -> Option<(&PoolEntry, usize)> {
-        let entry = self.targets.get(target as usize)?;
+    /// Returns the pool of the target with a key, and its place in it.
+    fn in_pool(&self, key: u64) -> Option<(&PoolEntry, usize)> {
+        let entry = self.targets.iter().find(|target| target.key == key)?;
         Some((self.pools.get(entry.pool)?, entry.rank))
     }
 }

@@ -7,7 +7,7 @@ const EMPTY: u64 = u64::MAX;
 /// Remembers which target serves a session.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    /// The upper half of the session's key, and the target.
+    /// The upper half of the session's key, and the lower half of the target's.
     places: Box<[AtomicU64]>,
 }
 
@@ -18,14 +18,18 @@ impl Sessions {
         }
     }
 
+    /// Returns the lower half of the key of the target that serves a session.
     pub(super) fn find(&self, key: u64) -> Option<u32> {
         let place = self.place(key)?.load(Ordering::Relaxed);
         (place >> 32 == key >> 32 && place != EMPTY).then_some(place as u32)
     }
 
-    pub(super) fn remember(&self, key: u64, target: u32) {
+    pub(super) fn remember(&self, key: u64, target: u64) {
         if let Some(place) = self.place(key) {
-            place.store(key >> 32 << 32 | u64::from(target), Ordering::Relaxed);
+            place.store(
+                key >> 32 << 32 | target & u64::from(u32::MAX),
+                Ordering::Relaxed,
+            );
         }
     }
 

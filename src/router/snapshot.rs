@@ -3,10 +3,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Counts, Inner, Mode, TargetEntry};
+use super::{Counts, Inner, Mode, State, TargetEntry};
 use crate::{
     classify::Class,
-    stats::{Gate, TaskKey},
+    stats::{Gate, Left, TaskKey},
 };
 
 /// What a router knows, at one moment.
@@ -49,6 +49,12 @@ pub struct TargetSnapshot {
     pub name: Arc<str>,
     /// The model it serves.
     pub model: Arc<str>,
+    /// The host of its upstream; `None` where it is the caller's own.
+    pub upstream: Option<String>,
+    /// How it is doing, in one word.
+    pub state: State,
+    /// Seconds that the state will last at least, where that is known.
+    pub state_s: Option<f64>,
     /// Attempts opened.
     pub picks: u64,
     /// Attempts open now.
@@ -59,18 +65,31 @@ pub struct TargetSnapshot {
     pub late: u64,
     /// Probability that an attempt does not fail, 0 to 1.
     pub health: f64,
+    /// Decayed number of attempts that rests on.
+    pub attempts: f64,
     /// Whether its breaker keeps traffic away.
     pub broken: bool,
     /// Whether it was taken out by hand.
     pub drained: bool,
     /// Expected score of an answer over all tasks, 0 to 1.
     pub quality: f64,
+    /// Decayed number of scores that rests on.
+    pub scores: f64,
     /// Seconds that the provider asked us to stay away for, from now.
     pub rate_limited_s: Option<f64>,
     /// Requests believed to be left in the provider's limit.
     pub requests_left: Option<f64>,
+    /// The provider's limit of requests, per its window.
+    pub requests_limit: Option<f64>,
     /// Tokens believed to be left in the provider's limit.
     pub tokens_left: Option<f64>,
+    /// The provider's limit of tokens, per its window.
+    pub tokens_limit: Option<f64>,
+    /// The smaller share of the two that is left, 0 to 1.
+    pub headroom: Option<f64>,
+    /// Seconds until nothing is left of one of them if all goes on as in the last ten seconds;
+    /// `None` where it refills faster than it is spent.
+    pub wall_in_s: Option<f64>,
     /// Typical seconds to the first content of a stream.
     pub first_content_s: Option<f64>,
     /// Typical seconds of a whole answer.
@@ -136,20 +155,22 @@ impl Inner {
         });
         Snapshot {
             pools: pools.collect(),
-            decisions: self.decisions.taken(),
-            counts: self.counters.snapshot(),
+            decisions: self.lasting.decisions.taken(),
+            counts: self.lasting.counters.snapshot(),
         }
     }
 
     fn snapshot_target(&self, target: &TargetEntry, now: Instant) -> Option<TargetSnapshot> {
         let broken = self.broken_around(target);
         let quality = self.pools.get(target.pool)?.beliefs.quality();
-        let quality = quality.read(TaskKey::OTHER, now).belief(target.rank).level;
+        let belief = quality.read(TaskKey::OTHER, now).belief(target.rank);
         let mut group = self.group(target.group);
-        let (requests_left, tokens_left) = group.capacity.headroom(now);
+        let [requests, tokens] = group.capacity.outlook(now);
         let told = group.capacity.told(now);
+        let group = &mut *group;
         let member = group.members.get_mut(target.slot)?;
         let condition = member.condition(broken, now);
+        let (state, lasts) = self.state(target, &group.capacity, &condition, now);
         let dollars = member.spent.dollars();
         let seconds = |duration: std::time::Duration| duration.as_secs_f64();
         let counts = Class::ALL
@@ -159,6 +180,9 @@ impl Inner {
         Some(TargetSnapshot {
             name: target.name.clone(),
             model: target.model.clone(),
+            upstream: target.upstream.as_ref().map(|it| it.host().to_owned()),
+            state,
+            state_s: lasts.map(seconds),
             picks: member.picks,
             in_flight: member.in_flight,
             outcomes: counts
@@ -166,12 +190,26 @@ impl Inner {
                 .collect(),
             late: member.late,
             health: condition.health,
+            attempts: condition.mass,
             broken: matches!(condition.gate, Gate::Open(_)),
             drained: target.is_drained(),
-            quality,
+            quality: belief.level,
+            scores: belief.level_mass,
             rate_limited_s: told.map(|until| seconds(until.saturating_duration_since(now))),
-            requests_left,
-            tokens_left,
+            requests_left: requests.map(|it| it.left),
+            requests_limit: requests.map(|it| it.limit),
+            tokens_left: tokens.map(|it| it.left),
+            tokens_limit: tokens.map(|it| it.limit),
+            headroom: [requests, tokens]
+                .iter()
+                .flatten()
+                .map(Left::share)
+                .min_by(f64::total_cmp),
+            wall_in_s: [requests, tokens]
+                .iter()
+                .flatten()
+                .filter_map(|it| it.gone_in)
+                .min_by(f64::total_cmp),
             first_content_s: member.first_content.typical().map(seconds),
             total_s: member.pace.typical().map(seconds),
             usage_reports: member.spent.reports,

@@ -23,6 +23,11 @@ impl Spent {
         }
     }
 
+    /// Goes on at another price, or without one.
+    pub(super) fn reprice(&mut self, price: Option<Price>) {
+        self.price = price;
+    }
+
     pub(super) fn set_price(&mut self, price: Price) {
         self.price = Some(price);
     }

@@ -3,7 +3,7 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Decision, OutcomeId, PickRequest, Routed, TargetId,
+    Decision, OutcomeId, PickRequest, Routed, Settled, TargetId,
     fit::Attempted,
     group::{Group, Member},
 };
@@ -119,6 +119,30 @@ impl Outcome {
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
+
+    /// Returns the tokens that were used, where the answer said so.
+    #[must_use]
+    pub fn used(&self) -> Option<&Usage> {
+        self.usage.as_ref()
+    }
+
+    /// Returns the time from the start to the first content of a streamed answer.
+    #[must_use]
+    pub fn first_content_after(&self) -> Option<Duration> {
+        self.first_content
+    }
+
+    /// Returns the longest that a stream was silent while the caller waited for more.
+    #[must_use]
+    pub fn longest_gap(&self) -> Option<Duration> {
+        self.largest_gap
+    }
+
+    /// Returns whether its time says something about the target.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        self.timed
+    }
 }
 
 impl Ticket {
@@ -133,8 +157,8 @@ impl Ticket {
         }
     }
 
-    pub(super) fn explained(mut self, decision: Decision) -> Self {
-        self.decision = Some(Arc::new(decision));
+    pub(super) fn explained(mut self, decision: Arc<Decision>) -> Self {
+        self.decision = Some(decision);
         self
     }
 
@@ -272,25 +296,39 @@ impl Ticket {
             .and_then(|index| inner.credentials.get(index))
         {
             match class {
-                Class::AuthError => credential.refused(inner.epoch, self.booking.started, now),
-                Class::Success => credential.accepted(inner.epoch, self.booking.started),
+                Class::AuthError => {
+                    credential
+                        .state
+                        .refused(inner.epoch, self.booking.started, now);
+                }
+                Class::Success => credential.state.accepted(inner.epoch, self.booking.started),
                 _ => {}
             }
         }
         inner.learn_fit(target, &outcome.verdict, &self.booking.attempted(), now);
         let late_drop = class == Class::Abandoned && self.is_late(now);
-        let cost = {
+        let (cost, late) = {
             let mut group = inner.group(target.group);
             if self.provisional.is_none() {
                 self.booking.read(&mut group, outcome, now);
             }
-            let cost = self
+            let settled = self
                 .booking
                 .settle(&mut group, target.slot, outcome, late_drop, now);
             inner.note_broken(target, &mut group, now);
             inner.post(target, &mut group, now);
-            cost
+            settled
         };
+        let settled = Settled {
+            outcome,
+            took: now.saturating_duration_since(self.booking.started),
+            cost,
+            late: late || late_drop,
+            now,
+        };
+        inner.observers.tell(&inner.lasting.counters, |observer| {
+            observer.settled(&self.routed, &settled);
+        });
         let usage = outcome.usage;
         tracing::debug!(
             target = %target.name,
@@ -408,6 +446,8 @@ impl Booking {
         group.capacity.refused(asked, quota, self.tokens, now);
     }
 
+    /// Books the end of the attempt; the group is locked. Returns what it cost, and whether it was
+    /// late.
     fn settle(
         &mut self,
         group: &mut Group,
@@ -415,7 +455,7 @@ impl Booking {
         outcome: &Outcome,
         late_drop: bool,
         now: Instant,
-    ) -> Option<f64> {
+    ) -> (Option<f64>, bool) {
         let verdict = &outcome.verdict;
         let class = verdict.class;
         match class {
@@ -427,7 +467,9 @@ impl Booking {
         if let Some(probe) = self.capacity_probe.filter(|_| unanswered) {
             group.capacity.release(probe, now);
         }
-        let member = group.members.get_mut(slot)?;
+        let Some(member) = group.members.get_mut(slot) else {
+            return (None, false);
+        };
         member.in_flight = member.in_flight.saturating_sub(1);
         if let Some(count) = member.settled.get_mut(class as usize) {
             *count = count.saturating_add(1);
@@ -443,8 +485,8 @@ impl Booking {
             Class::Abandoned if late_drop => Some(Evidence::Bad),
             _ => None,
         };
+        let late = class == Class::Success && evidence != Some(Evidence::Good);
         if class == Class::Success {
-            let late = evidence != Some(Evidence::Good);
             member.late = member.late.saturating_add(u64::from(late));
             match outcome.first_content {
                 Some(first_content) => member.first_content.record(first_content, now),
@@ -463,7 +505,7 @@ impl Booking {
                 .record(evidence, self.watch, self.started, now),
             None => member.health.release(self.watch, now),
         }
-        cost
+        (cost, late)
     }
 
     /// Says whether an answer was on time: within the objective where there is one, else within what

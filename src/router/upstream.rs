@@ -127,6 +127,11 @@ impl Upstream {
         credential.for_dialect(own.map_or(dialect, |own| own.name()))
     }
 
+    /// Returns its host, without a port.
+    pub(super) fn host(&self) -> &str {
+        self.authority.host()
+    }
+
     pub(crate) fn key(&self) -> String {
         format!("{}://{}{}", self.scheme, self.authority, self.base_path)
     }

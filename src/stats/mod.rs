@@ -20,7 +20,7 @@ mod tasks;
 mod tests;
 
 pub(crate) use self::{
-    capacity::{Capacity, Reading, Room},
+    capacity::{Capacity, Left, Reading, Room},
     fit::{Abilities, Ability, Asks, Fit, Misfit, Trial},
     health::{Condition, Evidence, Gate, Health, Steady, Watch},
     keep::{KeptHealth, KeptQuality},

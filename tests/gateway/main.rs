@@ -9,7 +9,11 @@
     reason = "clippy takes helpers of integration tests for library code"
 )]
 
+mod access;
+mod feedback;
+mod hints;
 mod mounting;
+mod reload;
 mod requests;
 mod routing;
 mod secrets;

@@ -241,16 +241,3 @@ async fn some_calls_are_copied_to_a_second_target_where_that_was_asked_for() {
     assert_eq!(router.snapshot().counts.shadows, 2);
     assert!(providers[1].seen()[0].ends_with(&ask("second")));
 }
-
-#[tokio::test]
-async fn the_state_is_told_where_that_was_asked_for() {
-    let provider = Raw::json(200, OK).await;
-    let builder = Gateway::builder(pool([provider.upstream()])).state_endpoint(true);
-    let address = start(builder.build().unwrap()).await;
-    post(address, CHAT, ask("first")).await;
-    let state = get(address, "/outcome/state", None).await;
-    let state: serde_json::Value = serde_json::from_slice(state.body()).unwrap();
-    let first = &state["pools"][0]["targets"][0];
-    assert_eq!(first["outcomes"]["success"], 1);
-    assert_eq!(first["in_flight"], 0);
-}

@@ -11,7 +11,6 @@ SECRET = "own-secret"
 
 HEAD = """
 listen = "127.0.0.1:0"
-state_endpoint = true
 """
 
 UPSTREAM = """

@@ -129,7 +129,10 @@ impl<S> Prepared<S> {
             Err(refused) => refused,
         };
         if let Some(wait) = self.wait(&unavailable, router, now, give_up) {
-            self.place = self.place.take().or_else(|| waiting.enter(self.len));
+            self.place = self
+                .place
+                .take()
+                .or_else(|| waiting.enter(self.len, router));
             if self.place.is_some() {
                 return Step::Wait {
                     prepared: self,
@@ -138,7 +141,7 @@ impl<S> Prepared<S> {
             }
         }
         if self.shadow_of.is_none() {
-            router.counters().refused();
+            router.refused(&self.located.model, &unavailable, now);
         }
         let mut refusal = refuse(self.dialect, &unavailable);
         if let Some(decision) = decision {
@@ -167,7 +170,14 @@ impl<S> Prepared<S> {
                 .since
                 .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
         };
-        router.pick_or_tell(&self.request(&tried).elapsed(elapsed), now)
+        let request = self.request(&tried).elapsed(elapsed);
+        if !router.is_observed() {
+            return router.pick_or_tell(&request, now);
+        }
+        let started = Instant::now();
+        let picked = router.pick_or_tell(&request, now);
+        router.took(started.elapsed());
+        picked
     }
 
     fn request<'a>(&'a self, tried: &'a [TargetId]) -> PickRequest<'a> {

@@ -40,7 +40,7 @@ impl Evaluation<'_> {
             return None;
         }
         let seen = target.posted.read(request.stream, at)?;
-        let room = inner.rooms.get(target.group)?.get();
+        let room = inner.groups.get(target.group)?.shared.room.get();
         if tokens(request, &seen.lengths) >= room {
             return None;
         }

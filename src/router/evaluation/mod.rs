@@ -320,10 +320,7 @@ impl<'a> Evaluation<'a> {
     ) -> (u8, Option<Obstacle>, Duration) {
         let now = self.now;
         let until = |at: Instant| at.saturating_duration_since(now);
-        let out = target
-            .credential
-            .and_then(|index| self.inner.credentials.get(index))
-            .and_then(|credential| credential.out_for(self.inner.epoch, now));
+        let out = self.inner.refused_for(target, now);
         match room {
             Room::Told(at) => (WALLED, Some(Obstacle::RateLimited(until(at))), until(at)),
             Room::Expected(at) if !self.sole => {
@@ -366,14 +363,16 @@ impl<'a> Evaluation<'a> {
         let Some(key) = self.request.session_key else {
             return;
         };
-        let Some(target) = self.inner.sessions.find(key) else {
+        let inner = self.inner;
+        let Some(own) = inner.lasting.sessions.find(key) else {
             return;
         };
-        let at = self.standings.iter().position(|one| one.target.0 == target);
-        let Some(standing) = at.and_then(|at| self.standings.get_mut(at)) else {
+        let entry = |one: &Standing| inner.targets.get(one.target.0 as usize);
+        let is_own = |one: &&mut Standing| entry(one).is_some_and(|it| it.key as u32 == own);
+        let Some(standing) = self.standings.iter_mut().find(is_own) else {
             return;
         };
-        let entry = self.inner.targets.get(target as usize);
+        let entry = entry(standing);
         let prompt = self.request.prompt_tokens as f64;
         let cached = entry.map_or(0.0, |entry| entry.price.saved(prompt));
         standing.bonus = if self.request.tool_loop {
@@ -407,7 +406,7 @@ impl<'a> Evaluation<'a> {
         };
         let policy = &self.pool.policy;
         if catch_unwind(AssertUnwindSafe(|| policy.score(&view, scores))).is_err() {
-            self.inner.counters.policy_panicked();
+            self.inner.lasting.counters.policy_panicked();
             for (score, candidate) in scores.iter_mut().zip(&self.candidates) {
                 *score = -(candidate.rank as f64);
             }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{LONGEST_WAIT, Reading};
+use super::{LONGEST_WAIT, Left, Reading};
+use crate::stats::aging::faded;
 
 /// Where limit headers name no reset, the window is a minute.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -13,6 +14,9 @@ const SPARE: f64 = 0.02 * 5.0;
 const OTHERS_WINDOW: f64 = 10.0;
 const MOST_OTHERS: f64 = 0.95;
 const NEARLY_FULL: f64 = 0.95;
+
+/// The half-life of the own spending, in seconds, from which the time to the wall is foretold.
+const PACE: f64 = 10.0;
 
 /// The estimate of one limit, for requests or for tokens.
 #[derive(Clone, Debug)]
@@ -33,6 +37,9 @@ pub(super) struct Bucket {
     /// What that answer said, and the own spending up to its request.
     seen: f64,
     seen_mark: f64,
+    /// Own spending, decayed, and since when.
+    lately: f64,
+    since: Option<Instant>,
 }
 
 impl Bucket {
@@ -48,7 +55,25 @@ impl Bucket {
             sent: None,
             seen: 0.0,
             seen_mark: 0.0,
+            lately: 0.0,
+            since: None,
         }
+    }
+
+    /// Says what is left, and when it will be gone if spending goes on as in the last seconds.
+    pub(super) fn outlook(&self, now: Instant) -> Option<Left> {
+        let level = self.level(now)?;
+        let dt = now.saturating_duration_since(self.at).as_secs_f64();
+        // What spends `r` per second has a decayed sum of `r` times the mean life, in the end.
+        let seen = now.saturating_duration_since(self.since?).as_secs_f64();
+        let life = PACE / std::f64::consts::LN_2 * (1.0 - faded(seen.max(1.0) / PACE));
+        let pace = self.lately * faded(dt / PACE) / life;
+        let falls = pace - self.net_rate();
+        Some(Left {
+            left: level.max(0.0),
+            limit: self.limit,
+            gone_in: (falls > 0.0).then(|| level.max(0.0) / falls),
+        })
     }
 
     pub(super) fn level(&self, now: Instant) -> Option<f64> {
@@ -109,6 +134,8 @@ impl Bucket {
     pub(super) fn take(&mut self, amount: f64, now: Instant) {
         self.spent += amount;
         if let Some(level) = self.level(now) {
+            let dt = now.saturating_duration_since(self.at).as_secs_f64();
+            self.lately = self.lately * faded(dt / PACE) + amount;
             // A single request does not owe more than the whole limit.
             self.left = Some((level - amount).max(-self.limit));
             self.at = self.at.max(now);
@@ -145,6 +172,9 @@ impl Bucket {
         self.seen_mark = mark;
         self.top = self.top.max(remaining);
         self.left = Some(remaining - (self.spent - mark).max(0.0));
+        let dt = now.saturating_duration_since(self.at).as_secs_f64();
+        self.lately *= faded(dt / PACE);
         self.at = now;
+        self.since.get_or_insert(now);
     }
 }

@@ -66,6 +66,22 @@ pub(crate) enum Room {
     Told(Instant),
 }
 
+/// What is believed to be left of a limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Left {
+    pub(crate) left: f64,
+    pub(crate) limit: f64,
+    /// Seconds until nothing is left, if all goes on as it does.
+    pub(crate) gone_in: Option<f64>,
+}
+
+impl Left {
+    /// Returns the share that is left, 0 to 1.
+    pub(crate) fn share(&self) -> f64 {
+        (self.left / self.limit.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)
+    }
+}
+
 /// One limit as an answer's headers report it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reading {
@@ -240,9 +256,15 @@ impl Capacity {
         self.phase = Phase::Walled;
     }
 
-    /// Returns the requests and tokens believed to be left, where limit headers tell.
-    pub(crate) fn headroom(&self, now: Instant) -> (Option<f64>, Option<f64>) {
-        (self.requests.level(now), self.tokens.level(now))
+    /// Returns what is believed to be left of the limits of requests and of tokens, where headers
+    /// tell.
+    pub(crate) fn outlook(&self, now: Instant) -> [Option<Left>; 2] {
+        [self.requests.outlook(now), self.tokens.outlook(now)]
+    }
+
+    /// Returns whether a probe after a wait is under way.
+    pub(crate) fn is_probing(&self) -> bool {
+        matches!(self.phase, Phase::Probing { .. })
     }
 
     fn pause(&mut self, pause: Duration, now: Instant) {

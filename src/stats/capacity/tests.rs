@@ -104,7 +104,7 @@ fn an_answer_that_was_overtaken_tells_nothing() {
         (0.0, 0.0),
         t0,
     );
-    let level = capacity.headroom(t0).0;
+    let level = capacity.outlook(t0)[0].map(|it| it.left);
     capacity.read(
         reading(100.0, 90.0, 6.0),
         Reading::default(),
@@ -112,7 +112,7 @@ fn an_answer_that_was_overtaken_tells_nothing() {
         (0.0, 0.0),
         t0,
     );
-    assert_eq!(capacity.headroom(t0).0, level);
+    assert_eq!(capacity.outlook(t0)[0].map(|it| it.left), level);
 }
 
 #[test]
@@ -148,4 +148,41 @@ fn a_request_larger_than_the_limit_does_not_wait_for_ever() {
         t0,
     );
     assert_eq!(capacity.room(5_000.0, t0), Room::Free);
+}
+
+#[test]
+fn the_wall_is_foretold_from_the_own_pace() {
+    let t0 = Instant::now();
+    let mut capacity = Capacity::new(t0);
+    assert_eq!(capacity.outlook(t0), [None, None]);
+    let reading = |remaining: f64| Reading {
+        limit: Some(600.0),
+        remaining: Some(remaining),
+        reset: None,
+    };
+    // 15 requests a second against a refill of 10: 5 a second are missing in the end.
+    let mut left = 600.0;
+    for n in 0..600_u32 {
+        let now = t0 + Duration::from_secs_f64(f64::from(n) / 15.0);
+        let mark = capacity.mark();
+        capacity.take(0.0, now);
+        left = f64::min(left + 10.0 / 15.0, 600.0) - 1.0;
+        capacity.read(reading(left), Reading::default(), now, mark, now);
+    }
+    let now = t0 + Duration::from_secs(40);
+    let [requests, tokens] = capacity.outlook(now);
+    assert_eq!(tokens, None);
+    let requests = requests.unwrap();
+    let gone_in = requests.gone_in.unwrap();
+    assert!(
+        (gone_in - left / 5.0).abs() < 0.15 * left / 5.0,
+        "{requests:?}"
+    );
+    assert!(
+        (requests.share() - left / 600.0).abs() < 0.01,
+        "{requests:?}"
+    );
+    // Who stops does not run into it.
+    let [requests, _] = capacity.outlook(now + Duration::from_secs(15));
+    assert_eq!(requests.unwrap().gone_in, None);
 }

@@ -86,7 +86,7 @@ fn errors_say_where_and_what_was_expected() {
         (
             "upstream = \"local\"",
             "upstream = \"lokal\"",
-            "outcome.toml:18:35: there is no upstream named \"lokal\"; did you mean \"local\"?",
+            "outcome.toml:18:35: upstream: there is no upstream named \"lokal\"; did you mean \"local\"?",
         ),
         (
             "upstream = \"local\"",
@@ -96,7 +96,7 @@ fn errors_say_where_and_what_was_expected() {
         (
             "name = \"local\"",
             "name = \"openai\"",
-            "outcome.toml:8:8: two upstreams are named \"openai\"",
+            "outcome.toml:8:8: name: two upstreams are named \"openai\"",
         ),
         (
             "https://",
@@ -108,7 +108,11 @@ fn errors_say_where_and_what_was_expected() {
             "OTHER_KEY",
             "outcome.toml:5:15: api_key_env: the environment variable OTHER_KEY is not set",
         ),
-        ("1500", "0", "outcome.toml:10:22: expected a number from 1"),
+        (
+            "1500",
+            "0",
+            "outcome.toml:10:22: attempt_timeout_ms: expected a number from 1",
+        ),
         (
             "1500",
             "\"1s\"",
@@ -122,7 +126,7 @@ fn errors_say_where_and_what_was_expected() {
         (
             "\"default-chat\"",
             "\"chat\"",
-            "outcome.toml:14:12: \"chat\" is already the name or an alias of a pool",
+            "outcome.toml:14:12: aliases: \"chat\" is already the name or an alias of a pool",
         ),
         (
             "name = \"own\"",
@@ -142,7 +146,7 @@ fn errors_say_where_and_what_was_expected() {
         (
             "\n[[upstream]]",
             "pass_unknown_models = true\n[[upstream]]",
-            "outcome.toml:1:23: pass_unknown_models needs default_upstream",
+            "outcome.toml:1:23: pass_unknown_models: needs default_upstream",
         ),
         (
             "\n[[upstream]]",
@@ -193,12 +197,12 @@ fn errors_say_where_and_what_was_expected() {
         (
             "\n[[upstream]]",
             "limits = { max_buffered_bytes = 5 }\n[[upstream]]",
-            "outcome.toml:1:33: expected at least twice max_body_bytes, 67108864",
+            "outcome.toml:1:33: max_buffered_bytes: expected at least twice max_body_bytes, 67108864",
         ),
         (
             "\n[[upstream]]",
             "shadow_percent = 100.5\n[[upstream]]",
-            "outcome.toml:1:18: expected a number from 0 to 100",
+            "outcome.toml:1:18: shadow_percent: expected a number from 0 to 100",
         ),
         (
             "\n[[upstream]]",
@@ -214,17 +218,17 @@ fn errors_say_where_and_what_was_expected() {
         (
             "mode = \"observe\"",
             "cost_weight = -1",
-            "outcome.toml:15:15: expected a number from 0",
+            "outcome.toml:15:15: cost_weight: expected a number from 0",
         ),
         (
             "mode = \"observe\"",
             "cost_weight = inf",
-            "outcome.toml:15:15: expected a number from 0",
+            "outcome.toml:15:15: cost_weight: expected a number from 0",
         ),
         (
             "mode = \"observe\"",
             "objective_ms = 0",
-            "outcome.toml:15:16: expected a number from 1",
+            "outcome.toml:15:16: objective_ms: expected a number from 1",
         ),
         (
             "mode = \"observe\"",
@@ -239,17 +243,17 @@ fn errors_say_where_and_what_was_expected() {
         (
             "mode = \"observe\"",
             "cascade = true",
-            "outcome.toml:15:11: cascade needs success_when",
+            "outcome.toml:15:11: cascade: needs success_when",
         ),
         (
             "mode = \"observe\"",
             "success_when = [\"valid_json\"]\ncascade = true\ncascade_below = 0.7",
-            "outcome.toml:17:17: cascade_below would do nothing: it is about grades of quality",
+            "outcome.toml:17:17: cascade_below: would do nothing: it is about grades of quality",
         ),
         (
             "name = \"own\"",
             "expected_quality = nan",
-            "outcome.toml:18:63: expected a number from 0 to 1",
+            "outcome.toml:18:63: expected_quality: expected a number from 0 to 1",
         ),
         (
             "name = \"own\"",
@@ -259,12 +263,12 @@ fn errors_say_where_and_what_was_expected() {
         (
             "name = \"own\"",
             "price = { input = 1, output = 1, cached = -1 }",
-            "outcome.toml:18:86: expected a number from 0",
+            "outcome.toml:18:86: cached: expected a number from 0",
         ),
         (
             "name = \"own\"",
             "price = { input = 1, output = 1, written = nan }",
-            "outcome.toml:18:87: expected a number from 0",
+            "outcome.toml:18:87: written: expected a number from 0",
         ),
         (
             "name = \"own\"",
@@ -279,17 +283,17 @@ fn errors_say_where_and_what_was_expected() {
         (
             "name = \"own\"",
             "price = { input = 1, output = -2 }",
-            "outcome.toml:18:74: expected a number from 0",
+            "outcome.toml:18:74: output: expected a number from 0",
         ),
         (
             "name = \"own\"",
             "weight = -0.5",
-            "outcome.toml:18:53: expected a number from 0",
+            "outcome.toml:18:53: weight: expected a number from 0",
         ),
         (
             "name = \"own\"",
             "context_window = 0",
-            "outcome.toml:18:61: expected a number from 1",
+            "outcome.toml:18:61: context_window: expected a number from 1",
         ),
         (
             "name = \"own\"",
@@ -324,12 +328,12 @@ fn errors_say_where_and_what_was_expected() {
         (
             "name = \"own\"",
             "parameters = { set = { a = 2024-01-01 } }",
-            "outcome.toml:18:71: expected a value that JSON has",
+            "outcome.toml:18:71: a: expected a value that JSON has",
         ),
         (
             "name = \"own\"",
             "parameters = { set = { a = [inf] } }",
-            "outcome.toml:18:71: expected a value that JSON has",
+            "outcome.toml:18:71: a: expected a value that JSON has",
         ),
     ] {
         let error = error(from, to);
@@ -530,7 +534,7 @@ fn what_a_target_takes_is_set_in_the_file() {
     ] {
         assert_eq!(against(request).as_deref(), expected);
     }
-    let ids = [0, 1].map(crate::router::TargetId);
+    let ids = [0, 1].map(router::TargetId);
     assert!(router.parameters(ids[0]).is_none());
     let parameters = router.parameters(ids[1]).unwrap();
     let body = [bytes::Bytes::from(r#"{"seed":1,"max_tokens":2}"#)];
@@ -545,7 +549,7 @@ fn what_a_target_takes_is_set_in_the_file() {
 
 #[test]
 fn the_file_in_the_readme_is_good() {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     let source = readme.split("```toml\n").nth(1).unwrap();
     let source = source.split("```").next().unwrap();
     let config = Config::parse("gateway.toml", source, |_| Some("key".to_owned())).unwrap();
@@ -562,3 +566,5 @@ fn a_file_that_cannot_be_read_is_named() {
     );
     assert_eq!(error.place(), None);
 }
+
+mod around;
