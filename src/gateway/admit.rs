@@ -15,6 +15,7 @@ use super::{
     idle::IdleBody,
     models::Catalog,
     refuse::{closed, dialect_of, out_of_memory, refuse, unknown_model, unknown_path},
+    shed::Places,
     upstreams::Inbound,
 };
 use crate::{
@@ -23,9 +24,7 @@ use crate::{
     router::{OutcomeRouter, Passed},
 };
 
-/// A caller that sends nothing of its body for this long is gone, or means harm.
-const UPLOAD_IDLE: Duration = Duration::from_secs(15);
-/// And one that takes this long in all would fail its own timeout.
+/// A caller whose body takes this long in all would fail its own timeout.
 const UPLOAD: Duration = Duration::from_secs(300);
 /// A body this short is decoded in no time, whatever it expands to.
 const DECODED_HERE: usize = 512;
@@ -47,6 +46,10 @@ pub(super) struct Rules {
     pub(super) responses: ResponseIds,
     /// How long a call may take to begin its last attempt.
     pub(super) deadline: Duration,
+    /// Bounds how many requests are under way.
+    pub(super) places: Places,
+    /// A caller that sends nothing of its body for as long is gone, or means harm.
+    pub(super) body_idle_timeout: Duration,
     /// Bounds how many bodies are decoded at a time.
     pub(super) decoders: Arc<Semaphore>,
     /// Bounds what the collected bodies of all requests take.
@@ -94,7 +97,7 @@ impl Rules {
                 let dialect = dialect_of(&parts.headers);
                 return Err(refuse(dialect, StatusCode::BAD_REQUEST, message).into());
             }
-            let body = Body::new(IdleBody::new(body, UPLOAD_IDLE));
+            let body = Body::new(IdleBody::new(body, self.body_idle_timeout));
             return Ok(Admitted {
                 request: Request::from_parts(parts, RequestBody::untouched(body)),
                 located: None,
@@ -144,7 +147,7 @@ impl Call {
             self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
         })?;
         let mut share = rules.budget.share();
-        let collected = timeout(UPLOAD, self.collect(body, max_body, &mut share));
+        let collected = timeout(UPLOAD, self.collect(body, rules, &mut share));
         let mut chunks = collected.await.unwrap_or_else(|_| Err(self.too_slow()))?;
         if let Some(coding) = coding {
             let decoded = self.decode(coding, chunks, rules, &mut share).await?;
@@ -175,9 +178,10 @@ impl Call {
     async fn collect(
         &self,
         body: Body,
-        max_body: usize,
+        rules: &Rules,
         share: &mut Share,
     ) -> Result<VecDeque<Bytes>, Refused> {
+        let max_body = rules.router.max_body();
         let mut collector = Collector::new(body, max_body);
         loop {
             let seen = collector.len();
@@ -185,7 +189,7 @@ impl Call {
                 std::task::Poll::Pending if collector.len() > seen => std::task::Poll::Ready(None),
                 polled => polled.map(Some),
             });
-            let progress = timeout(UPLOAD_IDLE, progress).await;
+            let progress = timeout(rules.body_idle_timeout, progress).await;
             // What is announced is not yet here, and may never be.
             share
                 .resize(collector.len())

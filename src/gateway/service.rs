@@ -20,7 +20,8 @@ use super::{
     ending::{Ending, EndingBody},
     feedback::{self, ResponseIds, Scope},
     headers::{self, Hint},
-    refuse::{denied, dialect_of, failed, other_method, spent, unknown_pin, wrong_dialect},
+    refuse::{busy, denied, dialect_of, failed, other_method, spent, unknown_pin, wrong_dialect},
+    server::Draining,
     upstreams::Upstreams,
 };
 use crate::{
@@ -149,11 +150,14 @@ impl Live {
         if !METHODS.contains(&parts.method) {
             return other_method(&parts.headers, &parts.method);
         }
-        if is_health(&parts) {
-            return Response::new(Body::from("ok\n"));
+        if let Some(answer) = health(&parts) {
+            return answer;
         }
         let dialect = dialect::detect(parts.uri.path())
             .map_or_else(|| dialect_of(&parts.headers), |(dialect, _)| dialect);
+        let Some(place) = rules.places.take() else {
+            return busy(dialect, "Too many requests are under way.");
+        };
         let caller = match rules.access.caller(&parts) {
             Ok(caller) => caller,
             Err(why) => return denied(dialect, why),
@@ -190,7 +194,7 @@ impl Live {
             }
         }
         let call = Call::new();
-        let mut ending = Ending::new(rules, &call, caller);
+        let mut ending = Ending::new(rules, &call, caller, place);
         request.extensions_mut().insert(call.clone());
         match self.stack.clone().oneshot(request).await {
             Ok(response) => {
@@ -296,9 +300,24 @@ fn observed(builder: router::Builder, observers: &[Arc<dyn Observe>]) -> router:
     observers.fold(builder, router::Builder::observer)
 }
 
-/// Whether it is asked that the gateway is alive: whoever asks needs no key for that.
-fn is_health(parts: &Parts) -> bool {
-    matches!(parts.method, Method::GET | Method::HEAD) && parts.uri.path() == "/healthz"
+/// Where it is asked whether more requests are welcome.
+pub(super) const READY: &str = "/readyz";
+
+/// Answers whether the gateway is alive, and whether it stays: whoever asks needs no key for that,
+/// and is answered however much is under way. What upstreams are up to is no part of it: with all of
+/// them down, another gateway could do no better, and this one knows best when they are back.
+fn health(parts: &Parts) -> Option<Response<Body>> {
+    let path = parts.uri.path();
+    if !matches!(parts.method, Method::GET | Method::HEAD) || !matches!(path, "/healthz" | READY) {
+        return None;
+    }
+    let draining = parts.extensions.get::<Draining>();
+    let mut response = Response::new(Body::from("ok\n"));
+    if path == READY && draining.is_some_and(Draining::has_begun) {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        *response.body_mut() = Body::from("stopping\n");
+    }
+    Some(response)
 }
 
 /// Whether routing has answered that no target may serve a request: no upstream was asked.
