@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::{BufRead, BufReader},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -43,7 +43,7 @@ impl Child {
         let folder = env::temp_dir().join(format!("outcome-gateway-bench-{}", address.port()));
         fs::create_dir_all(&folder).expect("a folder");
         let file = folder.join("gateway.toml");
-        fs::write(&file, configuration(address, provider)).expect("a file");
+        fs::write(&file, configuration(address, provider, &folder)).expect("a file");
         let process = on_core(core, env!("CARGO_BIN_EXE_outcome-gateway").into())
             .args(["serve", "--config"])
             .arg(file)
@@ -108,10 +108,15 @@ fn free() -> SocketAddr {
     listener.local_addr().expect("it is bound")
 }
 
-fn configuration(address: SocketAddr, provider: SocketAddr) -> String {
+fn configuration(address: SocketAddr, provider: SocketAddr, folder: &Path) -> String {
+    let folder = folder.display();
     format!(
         r#"
 listen = "{address}"
+[admin]
+listen = "127.0.0.1:0"
+[store]
+path = "{folder}/state"
 [[upstream]]
 name = "provider"
 base_url = "http://{provider}/v1"

@@ -293,7 +293,7 @@ impl Call {
 
 /// Whether all servers in a row take a path for the same: what one resolves or unescapes, another may
 /// have let pass.
-fn is_plain(path: &str) -> bool {
+pub(super) fn is_plain(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let escapes = ["%2f", "%5c", "\\"].iter().any(|it| lower.contains(it));
     // Some servers count what follows a semicolon not to the segment.

@@ -111,6 +111,7 @@ pub mod scripted;
 mod server;
 mod service;
 mod shed;
+mod tunnel;
 mod upstreams;
 
 pub use self::{

@@ -11,6 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, request::Parts};
+use hyper::ext::Protocol;
 use tower::{Service, ServiceExt as _};
 
 use super::{
@@ -20,8 +21,11 @@ use super::{
     ending::{Ending, EndingBody},
     feedback::{self, ResponseIds, Scope},
     headers::{self, Hint},
-    refuse::{busy, denied, dialect_of, failed, other_method, spent, unknown_pin, wrong_dialect},
+    refuse::{
+        busy, denied, dialect_of, failed, other_method, refuse, spent, unknown_pin, wrong_dialect,
+    },
     server::Draining,
+    tunnel::Asked,
     upstreams::Upstreams,
 };
 use crate::{
@@ -145,8 +149,14 @@ impl Live {
         let rules = &self.rules;
         let (mut parts, body) = request.into_parts();
         let trailers = headers::takes_trailers(&parts);
+        let websocket = Asked::take(&mut parts);
         headers::enter(&mut parts);
         // TRACE and CONNECT, and whatever else a provider may do with a key that is not the caller's.
+        if parts.extensions.get::<Protocol>().is_some() {
+            let message = "Websockets are tunnelled over HTTP/1.1 alone.";
+            let dialect = dialect_of(&parts.headers);
+            return refuse(dialect, StatusCode::NOT_IMPLEMENTED, message);
+        }
         if !METHODS.contains(&parts.method) {
             return other_method(&parts.headers, &parts.method);
         }
@@ -173,10 +183,13 @@ impl Live {
             return answer;
         }
         // Nothing else costs anything.
-        if parts.method == Method::POST
+        if (parts.method == Method::POST || websocket.is_some())
             && let Err((dollars, left)) = caller.check_spending(rules.router.wall())
         {
             return spent(dialect, dollars, left);
+        }
+        if let Some(asked) = websocket {
+            return self.tunnel(parts, asked, caller, place).await;
         }
         // Held until the answer's head is there: until then the body may have to be sent once more.
         let Admitted {

@@ -54,4 +54,4 @@ pub use self::{
     response_body::ResponseBody, service::OutcomeRouting,
 };
 #[cfg(feature = "gateway")]
-pub(crate) use self::{prepare::Known, rewrite::readdress};
+pub(crate) use self::{prepare::Known, refusal::refuse, rewrite::readdress};
