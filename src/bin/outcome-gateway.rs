@@ -29,6 +29,8 @@ use tracing_subscriber::{
 };
 
 use self::{health::Health, import_litellm::ImportLitellm};
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Routes LLM requests to the model most likely to succeed right now.
 #[derive(Debug, Parser)]
