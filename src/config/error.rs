@@ -20,6 +20,14 @@ impl ConfigError {
         }
     }
 
+    pub(super) fn placed(file: &str, place: (usize, usize), message: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            place: Some(place),
+            message: message.to_owned(),
+        }
+    }
+
     pub(super) fn new(file: &str, source: &str, fault: Fault) -> Self {
         let span = fault.span;
         let valued = span.as_ref().filter(|_| !fault.of_table);

@@ -48,6 +48,7 @@ mod find;
 mod headers;
 mod key;
 mod limits;
+pub mod litellm;
 mod numbers;
 mod schema;
 mod secret;

@@ -10,11 +10,13 @@
 )]
 
 mod access;
+mod admin;
 mod feedback;
 mod hints;
 mod mounting;
 mod reload;
 mod requests;
+mod restart;
 mod routing;
 mod secrets;
 mod server;
