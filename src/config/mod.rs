@@ -59,6 +59,8 @@
 //! upstream = "openai"
 //! name = "mini"                    # the model, unless given
 //! quota_group = "small models"     # for targets that share a limit of the provider
+//! requests_per_minute = 500        # may go to that group; none unless given, the provider's hold in any case
+//! tokens_per_minute = 200000       # likewise, as estimated
 //! price = { input = 0.15, output = 0.6 }
 //! context_window = 128000          # longer prompts go elsewhere; unless given, learned by refusals
 //! max_output_tokens = 16384        # requests that ask for more go to others, if there are any

@@ -69,10 +69,14 @@ pub(super) fn note_all(notes: &mut Notes, map: &Node, path: &str, known: &Known)
 }
 
 const LIMITS: (&[&str], NoteKind, &str) = (
-    &["rpm", "tpm", "itpm", "otpm"],
-    NoteKind::Replaced,
-    "limits are not configured here: the provider's headers tell what is left, which is kept to, as are \
-     its 429s",
+    &[
+        "itpm",
+        "otpm",
+        "default_api_key_rpm_limit",
+        "default_api_key_tpm_limit",
+    ],
+    NoteKind::Lost,
+    "requests_per_minute and tokens_per_minute of a target are the limits that can be set",
 );
 
 pub(super) const TOP: &Known = &Known {
@@ -118,7 +122,7 @@ pub(super) const TOP: &Known = &Known {
 };
 
 pub(super) const DEPLOYMENT: &Known = &Known {
-    read: &["model_name", "litellm_params", "model_info"],
+    read: &["model_name", "litellm_params", "model_info", "rpm", "tpm"],
     said: &[LIMITS],
 };
 
@@ -140,6 +144,8 @@ pub(super) const PARAMS: &Known = &Known {
         "cache_creation_input_token_cost",
         "additional_drop_params",
         "litellm_credential_name",
+        "rpm",
+        "tpm",
         "aws_region_name",
         "vertex_project",
         "vertex_location",

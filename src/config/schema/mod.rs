@@ -138,6 +138,8 @@ pub(in crate::config) struct Target {
     pub(in crate::config) upstream: Spanned<String>,
     pub(in crate::config) name: Option<Spanned<String>>,
     pub(in crate::config) quota_group: Option<String>,
+    pub(in crate::config) requests_per_minute: Option<Spanned<u64>>,
+    pub(in crate::config) tokens_per_minute: Option<Spanned<u64>>,
     pub(in crate::config) expected_quality: Option<Spanned<f64>>,
     pub(in crate::config) price: Option<Price>,
     pub(in crate::config) objective_ms: Option<Spanned<u64>>,
