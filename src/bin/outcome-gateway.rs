@@ -14,14 +14,16 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tower_outcome::{
     config::Config,
-    gateway::{Demo, Gateway, Reload, Server, open_state, shutdown_signal},
+    gateway::{Admin, Demo, Gateway, Reload, Server, Watch, open_state, shutdown_signal},
 };
 use tracing_subscriber::EnvFilter;
 
 use self::{health::Health, import_litellm::ImportLitellm};
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Routes LLM requests to the model most likely to succeed right now.
 #[derive(Debug, Parser)]
@@ -84,26 +86,48 @@ async fn main() -> ExitCode {
 }
 
 async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
-    let config = Config::load(&file)?;
+    let watch = Watch::new();
+    let config = Config::load(&file)?.observer(watch.observer());
     let reload = Reload::new(file, &config);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     let address = config.listen();
-    if !address.ip().is_loopback() {
-        tracing::warn!("whoever can reach {address} can spend your keys");
-    }
     let server = Server::from_config(&config);
-    let listener = bind(address, "listen in the configuration").await?;
+    let admin = Admin::from_config(&config, watch.clone())?;
     let (config, state) = open_state(config);
     let gateway = Gateway::from_config(config)?;
+    watch.follow(&gateway.router());
+    let listener = bind(address, "listen in the configuration").await?;
+    if gateway.is_open() && !address.ip().is_loopback() {
+        tracing::warn!(
+            "there are no client keys: whoever can reach {address} can spend those of the upstreams; \
+             a [[key]] in the configuration closes it to others"
+        );
+    }
     let keeping = state.map(|state| gateway.keep_state(state));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let admin = match admin {
+        Some((address, admin)) => {
+            let listener = bind(address, "listen under [admin] in the configuration").await?;
+            tracing::info!("dashboard on http://{}", listener.local_addr()?);
+            tokio::spawn(watch.keep_up(gateway.clone(), reload.subscribe()));
+            let stopped = async { stopped.await.unwrap_or_default() };
+            Some(tokio::spawn(admin.serve(listener, stopped)))
+        }
+        None => None,
+    };
     tracing::info!("serving on http://{}", listener.local_addr()?);
     let reloads = tokio::spawn(reload.run(gateway.clone()));
     server.serve(listener, gateway, shutdown_signal()).await?;
     reloads.abort();
     if let Some(keeping) = keeping {
         keeping.stop().await;
+    }
+    // It shows how what was under way ended.
+    drop(stop);
+    if let Some(admin) = admin {
+        admin.await??;
     }
     tracing::info!("stopped");
     Ok(())

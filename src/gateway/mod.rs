@@ -9,7 +9,8 @@
 //!   was checked: a body that is too large, malformed, badly compressed or that names no served
 //!   model is refused in the caller's dialect;
 //! * `GET /v1/models` lists what may be named as a model, and says if other models pass, too;
-//!   `POST /outcome/feedback` takes in how good an answer was; `GET /healthz` says that it is alive;
+//!   `POST /outcome/feedback` takes in how good an answer was; `GET /healthz` says that it is alive, and `GET /readyz` whether it goes on taking requests: 503
+//!   while its server stops;
 //! * everything else goes to the default upstream if there is one, else it is a 404; by the methods
 //!   GET, HEAD, POST, PUT, PATCH and DELETE only, and never what is inference but cannot be read.
 //!
@@ -92,6 +93,7 @@
 //! ```
 
 mod access;
+mod admin;
 mod admit;
 mod budget;
 mod builder;
@@ -110,10 +112,14 @@ mod reload;
 pub mod scripted;
 mod server;
 mod service;
+mod shed;
+mod tunnel;
 mod upstreams;
+mod watch;
 
 pub use self::{
     access::{ClientKey, Spending, Spent},
+    admin::Admin,
     builder::Builder,
     demo::Demo,
     headers::{Headers, Hint, Trust},
@@ -121,4 +127,5 @@ pub use self::{
     reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
+    watch::{Story, Watch},
 };

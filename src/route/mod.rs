@@ -25,6 +25,7 @@
 //! # Ok::<(), tower_outcome::BuildError>(())
 //! ```
 
+mod abridge;
 mod attempt;
 mod checking;
 mod collect;
@@ -40,12 +41,11 @@ mod rewrite;
 mod service;
 mod shape;
 mod signature;
+mod span;
 mod stall;
 mod usage;
 mod waiting;
 
-#[cfg(feature = "gateway")]
-pub(crate) use self::rewrite::readdress;
 pub(crate) use self::{
     collect::{Collected, Collector},
     inspect::inspect,
@@ -53,4 +53,10 @@ pub(crate) use self::{
 pub use self::{
     future::ResponseFuture, layer::OutcomeRoutingLayer, request_body::RequestBody,
     response_body::ResponseBody, service::OutcomeRouting,
+};
+#[cfg(feature = "gateway")]
+pub(crate) use self::{
+    prepare::{DryRun, Known},
+    refusal::refuse,
+    rewrite::readdress,
 };

@@ -107,6 +107,7 @@ impl Obstacle {
             Self::Parameter(_) => "parameter",
             Self::UnknownModel(_) => "unknown_model",
             Self::Drained => "drained",
+            Self::Pinned => "pinned",
             Self::RateLimited(_) => "rate_limited",
             Self::NoRoom(_) => "no_room",
             Self::Returning => "returning",

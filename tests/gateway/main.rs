@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod admin;
 mod feedback;
 mod hints;
 mod mounting;

@@ -1,6 +1,8 @@
 //! From a request as it comes to one that goes out: its body is read, a target is picked, and what
 //! names another model is rewritten.
 
+#[cfg(feature = "gateway")]
+mod dry_run;
 mod handle;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,9 @@ use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::dry_run::DryRun;
+pub(crate) use self::upload::Known;
 pub(super) use self::{handle::Handle, upload::Upload};
 use super::{
     attempt::{Asked, Attempt},
@@ -42,7 +47,7 @@ pub(super) struct Prepared<S> {
     trailers: Option<HeaderMap>,
     dialect: &'static dyn Dialect,
     endpoint: Endpoint,
-    located: Located,
+    located: Arc<Located>,
     rules: PoolRules,
     /// What kind of work it is, where the caller did not say.
     task: Option<Cow<'static, str>>,
@@ -280,6 +285,7 @@ impl<S> Prepared<S> {
         let asked = Asked {
             uri: self.parts.uri.clone(),
             dialect: self.dialect,
+            kind: self.endpoint.kind,
             stream: self.located.stream,
         };
         let mut attempt = Attempt::begin(
