@@ -10,6 +10,7 @@ use tokio::{
     sync::oneshot,
     time::{sleep, timeout},
 };
+use tower::ServiceExt;
 use tower_outcome::{
     Class, OutcomeRouter, Upstream,
     config::Timeouts,
@@ -358,26 +359,27 @@ async fn f38_a_stopping_server_waits_for_its_tunnels() {
 }
 
 #[tokio::test]
-async fn a_websocket_over_http2_is_refused_clearly() {
+async fn websockets_over_http2_are_not_offered_and_refused_clearly() {
     let provider = Provider::start(Then::Echo).await;
     let (gateway, _) = gateway_to(provider.upstream(), 60 * SECOND);
-    let address = start(gateway).await;
+    let address = start(gateway.clone()).await;
     let stream = TcpStream::connect(address).await.unwrap();
-    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
-    let mut request = http::Request::builder()
+    let health = http::Request::get("http://localhost/healthz");
+    let (answer, _) = client.send_request(health.body(()).unwrap(), true).unwrap();
+    assert_eq!(
+        timeout(5 * SECOND, answer).await.unwrap().unwrap().status(),
+        200
+    );
+    assert!(!client.is_extended_connect_protocol_enabled());
+    // Behind a server that offers them.
+    let request = http::Request::builder()
         .method("CONNECT")
-        .uri(format!(
-            "http://localhost:{}/v1/realtime?model=first",
-            address.port()
-        ))
-        .body(())
+        .uri("http://localhost/v1/realtime?model=first")
+        .extension(hyper::ext::Protocol::from_static("websocket"))
+        .body(axum::body::Body::empty())
         .unwrap();
-    request
-        .extensions_mut()
-        .insert(h2::ext::Protocol::from("websocket"));
-    let mut client = client.ready().await.unwrap();
-    let (answer, _) = client.send_request(request, true).unwrap();
-    let answer = timeout(5 * SECOND, answer).await.unwrap().unwrap();
-    assert_eq!(answer.status(), 501);
+    let refused = gateway.oneshot(request).await.unwrap();
+    assert_eq!(refused.status(), 501);
 }
