@@ -42,7 +42,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// No more than this is read of an answer at once: with what waits to be written to the caller, it is
 /// what a stream holds that nobody reads.
-const BUFFER: usize = 128 * 1024;
+const BUFFER: usize = 64 * 1024;
 
 /// The client of all upstreams: one call is one attempt, within its timeouts.
 #[derive(Clone)]

@@ -54,7 +54,7 @@ const QUEUE: Duration = Duration::from_millis(100);
 const STREAMS: u32 = 100;
 /// No more than this is read of a peer at once, and no more waits to be written to it. Also the most
 /// that the head of a request may have.
-const BUFFER: usize = 128 * 1024;
+const BUFFER: usize = 64 * 1024;
 
 /// Serves HTTP/1 and HTTP/2 with the defaults of [`Server`].
 ///
