@@ -1,5 +1,10 @@
 //! The gateway, a check of its configuration, and a demonstration of it.
 
+#[path = "outcome-gateway/health.rs"]
+mod health;
+#[path = "outcome-gateway/import_litellm.rs"]
+mod import_litellm;
+
 use std::{
     error::Error,
     io::{self, IsTerminal as _},
@@ -9,13 +14,14 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tower_outcome::{
     config::Config,
-    gateway::{Demo, Gateway, Reload, Server, shutdown_signal},
+    gateway::{Admin, Demo, Gateway, Reload, Server, Watch, open_state, shutdown_signal},
 };
 use tracing_subscriber::EnvFilter;
 
+use self::{health::Health, import_litellm::ImportLitellm};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -40,6 +46,8 @@ enum Command {
         /// The configuration file, in TOML.
         file: PathBuf,
     },
+    ImportLitellm(ImportLitellm),
+    Health(Health),
     /// Show routing at work, with scripted providers: needs no key and no network.
     Demo {
         /// The address of the gateway.
@@ -60,6 +68,8 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve { config } => serve_config(config).await,
         Command::Check { file } => check(file),
+        Command::ImportLitellm(import) => import.run(say),
+        Command::Health(health) => health.run(),
         Command::Demo {
             listen,
             seconds,
@@ -76,22 +86,49 @@ async fn main() -> ExitCode {
 }
 
 async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
-    let config = Config::load(&file)?;
+    let watch = Watch::new();
+    let config = Config::load(&file)?.observer(watch.observer());
     let reload = Reload::new(file, &config);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     let address = config.listen();
-    if !address.ip().is_loopback() {
-        tracing::warn!("whoever can reach {address} can spend your keys");
-    }
     let server = Server::from_config(&config);
+    let admin = Admin::from_config(&config, watch.clone())?;
+    let (config, state) = open_state(config);
     let gateway = Gateway::from_config(config)?;
+    watch.follow(&gateway.router());
     let listener = bind(address, "listen in the configuration").await?;
+    if gateway.is_open() && !address.ip().is_loopback() {
+        tracing::warn!(
+            "there are no client keys: whoever can reach {address} can spend those of the upstreams; \
+             a [[key]] in the configuration closes it to others"
+        );
+    }
+    let keeping = state.map(|state| gateway.keep_state(state));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let admin = match admin {
+        Some((address, admin)) => {
+            let listener = bind(address, "listen under [admin] in the configuration").await?;
+            tracing::info!("dashboard on http://{}", listener.local_addr()?);
+            tokio::spawn(watch.keep_up(gateway.clone(), reload.subscribe()));
+            let stopped = async { stopped.await.unwrap_or_default() };
+            Some(tokio::spawn(admin.serve(listener, stopped)))
+        }
+        None => None,
+    };
     tracing::info!("serving on http://{}", listener.local_addr()?);
     let reloads = tokio::spawn(reload.run(gateway.clone()));
     server.serve(listener, gateway, shutdown_signal()).await?;
     reloads.abort();
+    if let Some(keeping) = keeping {
+        keeping.stop().await;
+    }
+    // It shows how what was under way ended.
+    drop(stop);
+    if let Some(admin) = admin {
+        admin.await??;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -129,7 +166,7 @@ async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, String>
 /// Logs to the standard error, by `RUST_LOG`: without it, warnings and what the gateway is up to.
 fn log() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info,tower_outcome::store=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

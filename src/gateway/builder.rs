@@ -70,6 +70,8 @@ impl Builder {
             .pass_unknown_models(config.pass_unknown_models)
             .shadow_percent(config.shadow_percent)
             .max_buffered_bytes(config.limits.max_buffered)
+            .headers(config.headers.into())
+            .client_keys(config.keys.into_iter().map(ClientKey::from))
             .max_requests(config.limits.max_requests)
             .body_idle_timeout(config.limits.body_idle_timeout);
         if let Some((upstream, connection)) = config.default_upstream {
@@ -172,8 +174,8 @@ impl Builder {
     /// Goes on with what a gateway before it has counted and remembers for its callers: what their
     /// keys have spent, and the providers' ids of answers. For a configuration that is read anew.
     pub fn take_over(mut self, running: &Gateway) -> Self {
-        self.spending = running.spending().clone();
-        self.responses = running.responses().clone();
+        self.spending = running.spending();
+        self.responses = running.responses();
         self
     }
 
@@ -215,6 +217,8 @@ impl Builder {
                 ));
             }
         }
+        self.headers.build()?;
+        Access::new(self.keys.clone(), &self.router, Spending::default())?;
         ShadowLayer::new(self.router.clone())
             .percent(self.shadow_percent)
             .map_err(|error| BuildError::new(error.to_string()))
@@ -228,12 +232,14 @@ impl Builder {
         let places = before.map(|before| &before.rules.places);
         let places = places.filter(|places| places.is_of(self.max_requests));
         let spending = before.map_or(self.spending, |it| it.rules.access.spending.clone());
+        let access = Access::new(self.keys, &self.router, spending)?;
+        access.warn_of_free_targets(&self.router);
         let rules = Arc::new(Rules {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
             headers: self.headers.build()?,
-            access: Access::new(self.keys, &self.router, spending)?,
+            access,
             catalog: Catalog::new(&self.router, self.pass_unknown_models),
             responses: before.map_or(self.responses, |it| it.rules.responses.clone()),
             deadline: self.deadline,

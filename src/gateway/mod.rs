@@ -93,6 +93,7 @@
 //! ```
 
 mod access;
+mod admin;
 mod admit;
 mod budget;
 mod builder;
@@ -104,6 +105,7 @@ mod feedback;
 mod guard;
 mod headers;
 mod idle;
+mod keep;
 mod models;
 mod refuse;
 mod reload;
@@ -113,13 +115,17 @@ mod service;
 mod shed;
 mod tunnel;
 mod upstreams;
+mod watch;
 
 pub use self::{
     access::{ClientKey, Spending, Spent},
+    admin::Admin,
     builder::Builder,
     demo::Demo,
     headers::{Headers, Hint, Trust},
+    keep::open_state,
     reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
+    watch::{Story, Watch},
 };

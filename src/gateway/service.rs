@@ -133,6 +133,13 @@ impl Gateway {
         axum::Router::new().fallback_service(self)
     }
 
+    /// Returns whether everybody who can connect may use it: there are no
+    /// [client keys](Builder::client_keys).
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.live().rules.access.is_open()
+    }
+
     /// Returns what the client keys have spent, to be kept over a restart.
     #[must_use]
     pub fn spending(&self) -> Spending {

@@ -9,6 +9,7 @@ use http::{HeaderMap, Response, StatusCode, Uri, header, response::Parts};
 use http_body::Frame;
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::{
     abridge::Abridged,
@@ -16,6 +17,7 @@ use super::{
     hold::MAX_BYTES,
     inspect::is_encoded,
     shape::{Shape, shape_of},
+    span::{self, Ended},
     stall::Stall,
     usage::{UsageFilter, refuses_to_tell},
 };
@@ -26,11 +28,11 @@ use crate::{
         Verdict, classify_and_read, read,
     },
     dialect::{
-        Dialect,
+        Dialect, EndpointKind,
         stream::{Framing, Observer},
     },
     hints::{AttemptIndex, Call, Mark},
-    router::{Outcome, OutcomeId, OutcomeRouter, Ticket},
+    router::{Outcome, OutcomeId, OutcomeRouter, Routed, Ticket},
 };
 
 /// One open attempt: what was seen of its answer, and the ticket it will settle.
@@ -38,6 +40,8 @@ pub(super) struct Attempt {
     router: OutcomeRouter,
     /// Present until the attempt is settled.
     ticket: Option<Ticket>,
+    /// Ends with the attempt.
+    span: Span,
     call: Option<(Call, AttemptIndex)>,
     asked: Asked,
     head: Option<Head>,
@@ -57,6 +61,7 @@ pub(super) struct Attempt {
 pub(super) struct Asked {
     pub(super) uri: Uri,
     pub(super) dialect: &'static dyn Dialect,
+    pub(super) kind: EndpointKind,
     /// Whether the answer was asked for as a stream.
     pub(super) stream: bool,
 }
@@ -107,6 +112,7 @@ impl Attempt {
         // It is large, and handed on from state to state.
         Box::new(Self {
             router: router.clone(),
+            span: span::open(ticket.routed(), &asked),
             ticket: Some(ticket),
             call,
             asked,
@@ -131,6 +137,11 @@ impl Attempt {
         asked.then(|| Box::new(UsageFilter::new(self.asked.dialect)))
     }
 
+    /// Returns the span, for what is polled on its behalf.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Tells the caller who serves.
     pub(super) fn announce<R>(&self, response: &mut Response<R>) {
         if let Some(ticket) = &self.ticket {
@@ -144,6 +155,7 @@ impl Attempt {
 
     /// Takes in the head of the answer, which came at `now`.
     pub(super) fn head(&mut self, parts: &Parts, now: Instant) -> Shape {
+        span::answered(&self.span, parts.status);
         let wall = self.router.wall();
         let seen = Seen::head(self.asked.uri.path(), parts.status, &parts.headers, wall);
         let (verdict, _) = self.classify(&seen);
@@ -406,6 +418,7 @@ impl Attempt {
         let head = self.head.as_ref();
         let limits = head.map(|head| head.limits).unwrap_or_default();
         let usage = usage.or_else(|| head?.usage);
+        let class = verdict.class;
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
             .usage(usage)
@@ -414,8 +427,24 @@ impl Attempt {
         if self.released {
             outcome = outcome.untimed();
         }
+        let routed = (!self.span.is_disabled()).then(|| ticket.routed().clone());
         let cost = ticket.settle_at(outcome, now);
         self.note_cost(usage, cost);
+        self.tell(routed.as_ref(), class, usage, cost);
+    }
+
+    /// Tells the span how it ended.
+    fn tell(&self, routed: Option<&Routed>, class: Class, usage: Option<Usage>, cost: Option<f64>) {
+        if let Some(routed) = routed {
+            let ended = Ended {
+                class,
+                model: routed.model(),
+                usage,
+                first_content: self.first_content,
+                cost,
+            };
+            span::ended(&self.span, &ended);
+        }
     }
 
     /// Tells the call what the attempt used and cost.
@@ -460,10 +489,12 @@ impl Drop for Attempt {
         }
         tracing::debug!(target = %ticket.target(), "attempt dropped while open");
         let has_failed = failed.is_some();
+        let class = failed.map_or(Class::Abandoned, |verdict| verdict.class);
         // What came of the answer was paid for.
         let usage = self.observer().and_then(|o| o.summary().usage);
         let usage = usage.or_else(|| self.head.as_ref()?.usage);
         if let Some(ticket) = self.ticket.take() {
+            let routed = (!self.span.is_disabled()).then(|| ticket.routed().clone());
             let gap = self.stall.as_mut().and_then(Stall::largest);
             let cost = match gap.filter(|_| !has_failed) {
                 Some(gap) => {
@@ -474,6 +505,7 @@ impl Drop for Attempt {
                 None => ticket.drop_used(usage),
             };
             self.note_cost(usage, cost);
+            self.tell(routed.as_ref(), class, usage, cost);
         }
     }
 }

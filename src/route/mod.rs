@@ -41,6 +41,7 @@ mod rewrite;
 mod service;
 mod shape;
 mod signature;
+mod span;
 mod stall;
 mod usage;
 mod waiting;
@@ -54,4 +55,8 @@ pub use self::{
     response_body::ResponseBody, service::OutcomeRouting,
 };
 #[cfg(feature = "gateway")]
-pub(crate) use self::{prepare::Known, refusal::refuse, rewrite::readdress};
+pub(crate) use self::{
+    prepare::{DryRun, Known},
+    refusal::refuse,
+    rewrite::readdress,
+};

@@ -16,6 +16,7 @@ use super::{
     fit::Fit,
     group::Member,
     lock::lock,
+    pinned::Pinned,
     pool::Pool,
     price::Tariff,
     soundness::{check_name, check_settings},
@@ -90,6 +91,7 @@ impl<'a> Assembly<'a> {
         let group = groups.next();
         let groups_differ = groups.any(|other| Some(other) != group);
         let blind = added.iter().any(|target| target.fit.lacks_images());
+        let pinned = Pinned::after(self.predecessor, &pool);
         let (beliefs, mode) = match self.predecessor {
             Some(before) => before.beliefs_and_mode(&pool, self.now),
             None => (Arc::new(ranked(&pool, self.now)), pool.mode),
@@ -103,6 +105,7 @@ impl<'a> Assembly<'a> {
             policy: pool.policy.unwrap_or_else(|| policy.clone()),
             configured_mode: pool.mode,
             mode: AtomicU8::new(mode_to_u8(mode)),
+            pinned,
             nobody_free: pool.nobody_free,
             upgrade: pool.upgrade,
             hold_back: pool.hold_back,

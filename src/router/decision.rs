@@ -69,6 +69,8 @@ pub enum Obstacle {
     UnknownModel(Duration),
     /// It was taken out by hand.
     Drained,
+    /// Its pool was pinned to another target by hand.
+    Pinned,
     /// The provider said not before this time has passed.
     RateLimited(Duration),
     /// Its limit is expected to have no room before this time has passed.
@@ -91,6 +93,7 @@ impl fmt::Display for Obstacle {
             Self::Excluded => f.write_str("excluded by the caller"),
             Self::Strict => f.write_str("not the requested model"),
             Self::Drained => f.write_str("taken out by hand"),
+            Self::Pinned => f.write_str("another is pinned by hand"),
             Self::Dialect => f.write_str("does not speak the request's dialect"),
             Self::Operation(operation) => write!(f, "its upstream has no {operation}"),
             Self::ContextWindow { window, tokens } => write!(

@@ -16,6 +16,7 @@ use super::{
     credential::CredentialState,
     fit::Fit,
     group::Group,
+    pinned::Pinned,
     posted::{Number, Posted},
     price::Tariff,
     stripes::Padded,
@@ -32,6 +33,7 @@ pub(super) struct PoolEntry {
     /// The mode that it was built with.
     pub(super) configured_mode: Mode,
     pub(super) mode: AtomicU8,
+    pub(super) pinned: Pinned,
     pub(super) nobody_free: NobodyFree,
     pub(super) upgrade: bool,
     pub(super) hold_back: bool,

@@ -35,6 +35,7 @@ mod numbers;
 mod observe;
 mod parameters;
 mod pick;
+mod pinned;
 mod pool;
 mod posted;
 mod posting;
@@ -192,6 +193,15 @@ impl OutcomeRouter {
         entry.is_some()
     }
 
+    /// Returns what a target costs; `None` where that is not known, or where there is no target of this
+    /// name in a pool of this name.
+    #[must_use]
+    pub fn price(&self, pool: &str, target: &str) -> Option<Price> {
+        let entry = self.inner.named(pool, target)?;
+        let group = self.inner.group(entry.group);
+        group.members.get(entry.slot)?.spent.price()
+    }
+
     /// Returns the mode of a pool, or `None` where there is no pool of this name.
     #[must_use]
     pub fn mode(&self, pool: &str) -> Option<Mode> {
@@ -242,6 +252,18 @@ impl OutcomeRouter {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.clock.now()
+    }
+
+    /// Tells this router from others that are there at the same time.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner) as usize
+    }
+
+    /// Returns whether one of the two routers has taken over from the other, whose counts it goes on with.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn goes_on_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner.lasting, &other.inner.lasting)
     }
 
     pub(crate) fn wall(&self) -> std::time::SystemTime {

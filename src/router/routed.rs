@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "gateway")]
+use super::TargetSnapshot;
 use super::{Inner, Name, OutcomeId, Reason, TargetEntry, TargetId, Upstream, stripes::Handle};
 
 /// Which model was asked for, which one serves, and why. A response extension.
@@ -71,6 +73,32 @@ impl Routed {
 
     pub(crate) fn target_id(&self) -> TargetId {
         self.target
+    }
+
+    /// Returns the target that was asked for: that of the named model, or the first of the pool.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn requested_target(&self) -> TargetId {
+        self.inner.requested_id(self.name()).unwrap_or(self.target)
+    }
+
+    /// Returns the name of the target that was asked for.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn requested_target_name(&self) -> &str {
+        let target = self.inner.targets.get(self.requested_target().0 as usize);
+        target.map_or(self.target(), |target| &target.name)
+    }
+
+    /// Returns what is known now of a target of the same pool.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn snapshot_of(&self, target: &str) -> Option<TargetSnapshot> {
+        let target = self.inner.named(self.pool(), target)?;
+        self.inner.snapshot_target(target, self.inner.clock.now())
+    }
+
+    /// Tells the router from others that are there at the same time.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn router_id(&self) -> usize {
+        Arc::as_ptr(&**self.inner) as usize
     }
 
     pub(crate) fn upstream(&self) -> Option<&Arc<Upstream>> {

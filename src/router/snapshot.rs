@@ -31,6 +31,8 @@ pub struct PoolSnapshot {
     pub aliases: Vec<String>,
     /// Its mode.
     pub mode: Mode,
+    /// The target that it is pinned to by hand.
+    pub pinned: Option<Arc<str>>,
     /// Its policy.
     pub policy: &'static str,
     /// Dollars spent on its targets that have a price; `None` where none has.
@@ -147,6 +149,11 @@ impl Inner {
                 name: pool.name.clone(),
                 aliases: pool.aliases.clone(),
                 mode: pool.mode(),
+                pinned: pool
+                    .pinned
+                    .rank()
+                    .and_then(|rank| self.targets.get(pool.targets.start + rank))
+                    .map(|target| target.name.clone()),
                 policy: pool.policy.name(),
                 dollars: sum(targets.iter().map(|target| target.dollars)),
                 failed_dollars: sum(targets.iter().map(|target| target.failed_dollars)),
@@ -160,7 +167,11 @@ impl Inner {
         }
     }
 
-    fn snapshot_target(&self, target: &TargetEntry, now: Instant) -> Option<TargetSnapshot> {
+    pub(super) fn snapshot_target(
+        &self,
+        target: &TargetEntry,
+        now: Instant,
+    ) -> Option<TargetSnapshot> {
         let broken = self.broken_around(target);
         let quality = self.pools.get(target.pool)?.beliefs.quality();
         let belief = quality.read(TaskKey::OTHER, now).belief(target.rank);

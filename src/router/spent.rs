@@ -32,6 +32,10 @@ impl Spent {
         self.price = Some(price);
     }
 
+    pub(super) fn price(&self) -> Option<Price> {
+        self.price
+    }
+
     /// Adds what an attempt used, and returns what it cost, if that is known.
     pub(super) fn add(&mut self, usage: &Usage, class: Class) -> Option<f64> {
         self.reports = self.reports.saturating_add(1);

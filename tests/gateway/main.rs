@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod admin;
 mod feedback;
 mod hints;
 mod mounting;
@@ -17,6 +18,7 @@ mod overload;
 mod process;
 mod reload;
 mod requests;
+mod restart;
 mod routing;
 mod secrets;
 mod server;

@@ -61,7 +61,10 @@ impl Drop for File {
 
 /// A pool of these models, each at an upstream of its own.
 fn config(targets: &[(&str, &str)], more: &str) -> String {
-    let mut text = format!("listen = \"127.0.0.1:0\"\n{more}\n");
+    let any = "\"127.0.0.1:0\"";
+    let mut text = format!(
+        "listen = {any}\nadmin = {{ listen = {any} }}\nstore = {{ enabled = false }}\n{more}"
+    );
     for (model, base_url) in targets {
         text += &format!("[[upstream]]\nname = \"{model}\"\nbase_url = \"{base_url}\"\n");
     }
@@ -122,7 +125,7 @@ async fn a_bad_file_leaves_the_old_one_and_says_so() {
     file.write(&good.replace("[[pool]]", "deadlin_ms = 1\n[[pool]]"));
     let loaded = next(&mut told).await;
     let error = loaded.error.unwrap();
-    assert!(error.contains("gateway.toml:6:1: "), "{error}");
+    assert!(error.contains("gateway.toml:7:1: "), "{error}");
     assert_eq!(loaded.reloads, 0);
     assert!(gateway.router().knows("chat"));
 

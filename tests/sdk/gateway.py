@@ -1,5 +1,6 @@
 """The gateway binary, with an upstream and a set of pools for each SDK."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,9 @@ SECRET = "own-secret"
 
 HEAD = """
 listen = "127.0.0.1:0"
+
+[admin]
+listen = "127.0.0.1:0"
 """
 
 UPSTREAM = """
@@ -19,6 +23,12 @@ name = "{name}"
 base_url = "{url}"
 api_key_env = "SCRIPTED_KEY"
 {dialect}
+"""
+
+KEY = """
+[[key]]
+name = "client"
+sha256 = "{sha256}"
 """
 
 POOL = """
@@ -54,10 +64,12 @@ def config(provider):
 
 
 class Gateway:
-    def __init__(self, binary, provider, directory):
-        path = os.path.join(directory, "outcome.toml")
+    def __init__(self, binary, provider, directory, client_key=None):
+        path = os.path.join(directory, f"outcome-{client_key}.toml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(config(provider))
+            if client_key:
+                file.write(KEY.format(sha256=hashlib.sha256(client_key.encode()).hexdigest()))
         self.process = subprocess.Popen(
             [binary, "serve", "--config", path],
             env={**os.environ, "SCRIPTED_KEY": SECRET, "RUST_LOG": "info"},
@@ -67,13 +79,15 @@ class Gateway:
         self.log = ""
         for line in self.process.stderr:
             self.log += line
+            if found := re.search(r"dashboard on (http://\S+)", line):
+                self.admin = found[1]
             if found := re.search(r"serving on (http://\S+:(\d+))", line):
                 self.url, self.port = found[1], int(found[2])
                 return
         raise RuntimeError(f"the gateway did not start: {self.log}")
 
     def state(self):
-        with urllib.request.urlopen(self.url + "/outcome/state", timeout=5) as response:
+        with urllib.request.urlopen(self.admin + "/state", timeout=5) as response:
             return json.load(response)
 
     def in_flight(self):

@@ -1,6 +1,6 @@
 /// Appends what `text` stands for, in the standard alphabet with or without padding. Returns
 /// whether it was all of that; what it appended otherwise means nothing.
-pub(super) fn decode(text: &[u8], into: &mut Vec<u8>) -> bool {
+pub(crate) fn decode(text: &[u8], into: &mut Vec<u8>) -> bool {
     let digits = text
         .strip_suffix(b"==")
         .or_else(|| text.strip_suffix(b"="))

@@ -42,6 +42,8 @@ use std::{fmt, sync::LazyLock};
 
 use memchr::memmem::Finder;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::base64::decode as decode_base64;
 pub use self::framing::Framing;
 pub(crate) use self::sse::{Blocks, each_data};
 use self::{array::Array, frames::Frames, lines::Lines, sse::Sse};

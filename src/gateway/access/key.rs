@@ -6,7 +6,7 @@ use std::{
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
 
-use super::super::headers::Trust;
+use crate::{config, gateway::headers::Trust};
 
 /// A key by which a client may use the gateway. The gateway knows its hash only.
 ///
@@ -98,6 +98,18 @@ impl ClientKey {
             return Err("must have dollars to spend that are a number of at least 0".to_owned());
         }
         Ok(())
+    }
+}
+
+impl From<config::ClientKey> for ClientKey {
+    fn from(read: config::ClientKey) -> Self {
+        Self {
+            pools: read.pools,
+            tenant: read.tenant,
+            daily_dollars: read.daily_dollars,
+            trust: read.trust.into(),
+            ..Self::new(read.name, read.sha256)
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 use http::HeaderName;
 
 use super::take::Trust;
-use crate::router::BuildError;
+use crate::{
+    config::{self, unreserved},
+    router::BuildError,
+};
 
 /// A header by which a caller says something about its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +108,26 @@ impl Headers {
         let of = |rest: &str| parse(&format!("{prefix}{rest}"));
         // What begins with the prefix is taken off all requests and answers.
         of("any")?;
+        let told = if prefix == PREFIX {
+            TOLD
+        } else {
+            let names = TOLD.map(|name| of(name.as_str().trim_start_matches(PREFIX)));
+            let mut told = TOLD;
+            for (slot, name) in told.iter_mut().zip(names) {
+                *slot = name?;
+            }
+            told
+        };
+        let [
+            model,
+            requested,
+            target,
+            reason,
+            attempts,
+            id,
+            overhead,
+            explanation,
+        ] = told;
         let mut hints = [const { HeaderName::from_static("x") }; Hint::ALL.len()];
         for (name, (_, rest)) in hints.iter_mut().zip(Hint::ALL) {
             *name = of(rest)?;
@@ -123,18 +146,38 @@ impl Headers {
             }
         }
         Ok(Names {
-            model: of("model")?,
-            requested: of("requested-model")?,
-            target: of("target")?,
-            reason: of("reason")?,
-            attempts: of("attempts")?,
-            id: of("id")?,
-            overhead: of("overhead-us")?,
-            explanation: of("explanation")?,
+            model,
+            requested,
+            target,
+            reason,
+            attempts,
+            id,
+            overhead,
+            explanation,
             hints,
             has_others,
             trust: self.trust,
             prefix: prefix.into(),
+        })
+    }
+}
+
+impl From<config::Headers> for Headers {
+    fn from(read: config::Headers) -> Self {
+        let names = [
+            (Hint::Task, read.task),
+            (Hint::Tenant, read.tenant),
+            (Hint::Session, read.session),
+            (Hint::Pin, read.pin),
+            (Hint::Exclude, read.exclude),
+            (Hint::DeadlineMs, read.deadline_ms),
+            (Hint::Risk, read.risk),
+            (Hint::Explain, read.explain),
+            (Hint::Strict, read.strict),
+        ];
+        let headers = Self::new().prefix(read.prefix).trust(read.trust.into());
+        names.into_iter().fold(headers, |headers, (hint, name)| {
+            headers.name(hint, name.as_str())
         })
     }
 }
@@ -183,55 +226,27 @@ impl Names {
 fn parse(name: &str) -> Result<HeaderName, BuildError> {
     let parsed = HeaderName::try_from(name)
         .map_err(|_| BuildError::new(format!("{name:?} is no name of a header")))?;
-    let text = parsed.as_str();
-    if TAKEN.contains(&text) || TAKEN_BEGINNINGS.iter().any(|it| text.starts_with(it)) {
-        return Err(BuildError::new(format!(
-            "{text:?} means something else to servers: expected a header of your own, such as \
-             \"x-team\""
-        )));
-    }
+    unreserved(&parsed).map_err(BuildError::new)?;
     Ok(parsed)
 }
 
 const PREFIX: &str = "x-outcome-";
+/// What answers have, as it is called by default: names that are static cost nothing to clone, where
+/// others count their clones, in memory that all threads share.
+const TOLD: [HeaderName; 8] = [
+    HeaderName::from_static("x-outcome-model"),
+    HeaderName::from_static("x-outcome-requested-model"),
+    HeaderName::from_static("x-outcome-target"),
+    HeaderName::from_static("x-outcome-reason"),
+    HeaderName::from_static("x-outcome-attempts"),
+    HeaderName::from_static("x-outcome-id"),
+    HeaderName::from_static("x-outcome-overhead-us"),
+    HeaderName::from_static("x-outcome-explanation"),
+];
 /// A shorter one would take away what is not ours.
 const MIN_PREFIX: usize = 3;
 /// As long as a name may be elsewhere, less what follows it.
 const MAX_PREFIX: usize = 64;
-
-/// What a hint is called is taken off requests: it must not be what they live by.
-const TAKEN: [&str; 17] = [
-    "accept",
-    "api-key",
-    "authorization",
-    "connection",
-    "cookie",
-    "date",
-    "expect",
-    "host",
-    "keep-alive",
-    "range",
-    "te",
-    "trailer",
-    "upgrade",
-    "user-agent",
-    "x-api-key",
-    "x-goog-api-key",
-    "x-should-retry",
-];
-const TAKEN_BEGINNINGS: [&str; 11] = [
-    "accept-",
-    "anthropic-",
-    "content-",
-    "if-",
-    "openai-",
-    "proxy-",
-    "sec-",
-    "transfer-",
-    "x-amz-",
-    "x-api-",
-    "x-goog-",
-];
 
 #[cfg(test)]
 pub(super) mod tests {

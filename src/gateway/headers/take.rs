@@ -4,7 +4,10 @@ use http::{HeaderMap, HeaderName, request};
 use smallvec::SmallVec;
 
 use super::names::{Hint, Names};
-use crate::hints::{Candidates, Deadline, Explain, Risk, Session, Strict, Task, Tenant};
+use crate::{
+    config,
+    hints::{Candidates, Deadline, Explain, Risk, Session, Strict, Task, Tenant},
+};
 
 /// As long as a name may be elsewhere.
 const LONGEST_HINT: usize = 256;
@@ -45,6 +48,13 @@ impl Trust {
             pin: self.pin || more.pin,
             exclude: self.exclude || more.exclude,
         }
+    }
+}
+
+impl From<config::Trust> for Trust {
+    fn from(read: config::Trust) -> Self {
+        let config::Trust { pin, exclude } = read;
+        Self { pin, exclude }
     }
 }
 

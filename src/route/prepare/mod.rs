@@ -1,6 +1,8 @@
 //! From a request as it comes to one that goes out: its body is read, a target is picked, and what
 //! names another model is rewritten.
 
+#[cfg(feature = "gateway")]
+mod dry_run;
 mod handle;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,8 @@ use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::dry_run::DryRun;
 pub(crate) use self::upload::Known;
 pub(super) use self::{handle::Handle, upload::Upload};
 use super::{
@@ -281,6 +285,7 @@ impl<S> Prepared<S> {
         let asked = Asked {
             uri: self.parts.uri.clone(),
             dialect: self.dialect,
+            kind: self.endpoint.kind,
             stream: self.located.stream,
         };
         let mut attempt = Attempt::begin(

@@ -198,7 +198,7 @@ impl Facts<'_> {
     }
 }
 
-fn locate(
+pub(super) fn locate(
     dialect: &dyn Dialect,
     endpoint: Endpoint,
     parts: &Parts,

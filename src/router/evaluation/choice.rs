@@ -194,6 +194,12 @@ impl Evaluation<'_> {
     }
 
     fn reason(&self, chosen: usize) -> Reason {
+        if let Some(requested) = self.inner.pinned_instead_of(self.name) {
+            return Reason::Instead {
+                of: Arc::clone(&requested.name),
+                because: Obstacle::Pinned,
+            };
+        }
         let first = self.inner.reachable(self.name, self.pool).next();
         let Some((index, preferred)) = first else {
             return Reason::Preferred;

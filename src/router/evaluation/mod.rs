@@ -112,7 +112,7 @@ impl Inner {
     }
 
     /// The targets that the requested name reaches: all of the pool for its own name, else the
-    /// named model and those declared after it.
+    /// named model and those declared after it; and the target that the pool is pinned to.
     pub(super) fn reachable<'a>(
         &'a self,
         name: &Name,
@@ -121,7 +121,9 @@ impl Inner {
         let skip = if name.alias || pool.upgrade {
             0
         } else {
-            name.rank
+            pool.pinned
+                .rank()
+                .map_or(name.rank, |pinned| pinned.min(name.rank))
         };
         pool.targets
             .clone()
@@ -145,6 +147,9 @@ impl Inner {
         }
         if target.is_drained() {
             return Some(Obstacle::Drained);
+        }
+        if self.is_pinned_away(target) {
+            return Some(Obstacle::Pinned);
         }
         let upstream = target.upstream.as_deref();
         if let (Some(dialect), Some(upstream)) = (request.dialect, upstream)

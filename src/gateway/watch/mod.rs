@@ -1,0 +1,296 @@
+//! What a dashboard shows: what happened lately, to whom, and who got another model than asked for.
+//!
+//! A [`Watch`] observes routers and looks at them every two seconds. It outlives them: when the
+//! configuration changes, it follows the next one, and keeps what it knows by the names of pools and
+//! targets.
+//!
+//! What it adds to the path of a request is a dozen counters, without a lock that anybody holds for
+//! longer than it takes to read a pointer; what it keeps is bounded, by the number of targets.
+//!
+//! ```
+//! use tower_outcome::{OutcomeRouter, gateway::Watch};
+//!
+//! let watch = Watch::new();
+//! let router = OutcomeRouter::builder()
+//!     .model("gpt-4o")
+//!     .model("gpt-4o-mini")
+//!     .observer(watch.observer())
+//!     .build()?;
+//! watch.follow(&router);
+//! # Ok::<(), tower_outcome::BuildError>(())
+//! ```
+
+mod cell;
+mod decisions;
+mod event;
+mod figures;
+mod histogram;
+mod history;
+mod observer;
+mod story;
+mod tally;
+mod trail;
+mod view;
+mod viewers;
+mod words;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+pub use self::story::Story;
+use self::{
+    cell::Table,
+    observer::{Observer, millis},
+    trail::{STEP, Sample},
+    viewers::Viewers,
+};
+pub(super) use self::{
+    decisions::Kept, event::Event, history::History, story::Loaded, view::View, viewers::Viewer,
+};
+use super::{Gateway, reload::Loaded as Reloaded};
+use crate::router::{Observe, OutcomeRouter};
+
+/// Watches routers for a dashboard; see [`Admin`](super::Admin). Clones share.
+#[derive(Clone)]
+pub struct Watch(Arc<Inner>);
+
+struct Inner {
+    observer: Arc<Observer>,
+    known: Mutex<Known>,
+    viewers: Viewers,
+    started: AtomicBool,
+}
+
+/// What is known beside what is counted.
+#[derive(Default)]
+struct Known {
+    router: Option<OutcomeRouter>,
+    started_at: f64,
+    /// What routers that were replaced let pass through.
+    passed: u64,
+    clients: bool,
+    loaded: Loaded,
+    story: Option<Story>,
+}
+
+impl Watch {
+    /// Creates a watch that follows nobody yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let at = seconds();
+        let known = Known {
+            started_at: at,
+            loaded: Loaded::at(at),
+            ..Known::default()
+        };
+        Self(Arc::new(Inner {
+            observer: Arc::new(Observer::new()),
+            known: Mutex::new(known),
+            viewers: Viewers::new(),
+            started: AtomicBool::new(false),
+        }))
+    }
+
+    /// Returns what tells this watch of a router; for
+    /// [`Builder::observer`](crate::router::Builder::observer).
+    #[must_use]
+    pub fn observer(&self) -> Arc<dyn Observe> {
+        self.0.observer.clone()
+    }
+
+    /// Shows this router from now on. What is known of targets and pools of the same names is kept;
+    /// the rest is forgotten.
+    pub fn follow(&self, router: &OutcomeRouter) {
+        let snapshot = router.snapshot();
+        let mut known = self.known();
+        let table = self.0.observer.table();
+        let table = Table::new(router.id(), &snapshot, &table, seconds());
+        self.0.observer.replace(table);
+        let old = known.router.replace(router.clone());
+        // A router that takes over goes on with the counts of the one before.
+        if let Some(old) = old.filter(|old| !router.goes_on_with(old)) {
+            let passed = old.snapshot().counts.passed_through;
+            known.passed += passed.iter().map(|(_, count)| count).sum::<u64>();
+        }
+    }
+
+    /// Keeps up with a gateway that is reloaded: follows its next routers, and tells viewers what came
+    /// of each load. Ends when `loads` does.
+    pub async fn keep_up(
+        self,
+        gateway: Gateway,
+        mut loads: tokio::sync::watch::Receiver<Reloaded>,
+    ) {
+        loop {
+            let Reloaded { file, error, .. } = loads.borrow_and_update().clone();
+            if error.is_none() {
+                self.follow(&gateway.router());
+            }
+            self.loaded(Some(file.display().to_string()), error);
+            if loads.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Returns the router that is shown.
+    #[must_use]
+    pub fn router(&self) -> Option<OutcomeRouter> {
+        self.known().router.clone()
+    }
+
+    /// Says which file the configuration came from, and tells viewers that it was just loaded, or
+    /// with an error that it was refused, and the one before goes on.
+    pub fn loaded(&self, file: Option<String>, error: Option<String>) {
+        let loaded = {
+            let mut known = self.known();
+            known.loaded.update(file, error, seconds());
+            known.loaded.clone()
+        };
+        self.0
+            .observer
+            .decisions
+            .send(Event::json("reload", &loaded));
+    }
+
+    /// Says whether callers need keys.
+    pub fn set_clients(&self, clients: bool) {
+        self.known().clients = clients;
+    }
+
+    /// Says what a demonstration is telling.
+    pub fn set_story(&self, story: Option<Story>) {
+        self.known().story = story;
+    }
+
+    /// Returns everything as it is now; `None` where nobody is followed.
+    pub(super) fn view(&self) -> Option<View> {
+        self.0.view()
+    }
+
+    /// Returns the last 15 minutes.
+    pub(super) fn history(&self) -> History {
+        History::new(&self.0.observer.table())
+    }
+
+    /// Returns the last decisions that left the requested model, the newest first.
+    pub(super) fn decisions(&self) -> Vec<Arc<Kept>> {
+        self.0.observer.decisions.all()
+    }
+
+    /// Returns one of them, by the outcome's id.
+    pub(super) fn decision(&self, id: &str) -> Option<Arc<Kept>> {
+        self.0.observer.decisions.find(id)
+    }
+
+    /// Lets one more look on; `None` where as many do as may.
+    pub(super) fn enter(&self) -> Option<Viewer> {
+        let hello = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+        let first = [
+            Event::json("hello", &hello),
+            Event::json("history", &self.history()),
+            Event::json("view", &self.view()),
+        ];
+        let decisions = self.0.observer.decisions.subscribe();
+        self.0.viewers.enter(first, decisions)
+    }
+
+    /// Ends what viewers look at, so that a server that stops need not wait for them.
+    pub(super) fn close(&self) {
+        self.0.viewers.close();
+    }
+
+    /// Begins to look at the router by itself, until the last handle is gone. Must be called within a
+    /// runtime; more than once is once.
+    pub(super) fn start(&self) {
+        if !self.0.started.swap(true, Ordering::Relaxed) {
+            tokio::spawn(look(Arc::downgrade(&self.0)));
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known()
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self) -> Option<View> {
+        let known = self.known();
+        let router = known.router.as_ref()?;
+        let snapshot = router.snapshot();
+        Some(View::new(
+            &self.observer,
+            router,
+            &snapshot,
+            &known,
+            seconds(),
+        ))
+    }
+
+    /// Notes how every target is.
+    fn sample(&self) {
+        let Some(router) = self.known().router.clone() else {
+            return;
+        };
+        let snapshot = router.snapshot();
+        let (table, at) = (self.observer.table(), seconds());
+        for (target, cell) in snapshot.targets().zip(&table.targets) {
+            let mut trail = cell.trail.lock().unwrap_or_else(PoisonError::into_inner);
+            let [[first_content], _] = trail.quantiles(&cell.tally, [0.5]);
+            let sample = Sample {
+                at,
+                counted: cell.tally.read(),
+                headroom: target.headroom.map(|share| share as f32),
+                first_content: first_content.map(|seconds| seconds as f32),
+                state: target.state,
+            };
+            trail.push(sample, &cell.tally);
+        }
+    }
+}
+
+/// Looks every second: takes a sample every other time, and shows it to whoever looks on.
+async fn look(watch: Weak<Inner>) {
+    let mut seconds = interval(Duration::from_secs(1));
+    // After a pause there is nothing to catch up with.
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for turn in 0_u64.. {
+        seconds.tick().await;
+        let Some(watch) = watch.upgrade() else { return };
+        if turn % STEP == 0 {
+            watch.sample();
+        }
+        if watch.viewers.is_watched() {
+            watch.viewers.show(Event::json("view", &watch.view()));
+        }
+    }
+}
+
+/// Returns the seconds since 1970.
+fn seconds() -> f64 {
+    millis(SystemTime::now()) as f64 / 1e3
+}
