@@ -333,7 +333,7 @@ fn health(parts: &Parts) -> Option<Response<Body>> {
     }
     let draining = parts.extensions.get::<Draining>();
     let mut response = Response::new(Body::from("ok\n"));
-    if path == READY && draining.is_some_and(Draining::has_begun) {
+    if path == READY && draining.is_some_and(Draining::is_announced) {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         *response.body_mut() = Body::from("stopping\n");
     }
