@@ -163,7 +163,10 @@ impl Live {
             .map_or_else(|| dialect_of(&parts.headers), |(dialect, _)| dialect);
         let caller = match rules.access.caller(&parts) {
             Ok(caller) => caller,
-            Err(why) => return denied(dialect, why),
+            Err(why) => {
+                tracing::debug!(?why, "a request is not let in");
+                return denied(dialect, why);
+            }
         };
         caller.name_tenant(&mut parts);
         let pin = rules
