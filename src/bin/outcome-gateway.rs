@@ -22,6 +22,8 @@ use tower_outcome::{
 use tracing_subscriber::EnvFilter;
 
 use self::{health::Health, import_litellm::ImportLitellm};
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Routes LLM requests to the model most likely to succeed right now.
 #[derive(Debug, Parser)]

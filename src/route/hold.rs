@@ -20,7 +20,7 @@ use super::{
 use crate::{classify::Transport, dialect::stream::Observer, router::OutcomeRouter};
 
 /// No more than this of a body is held, comments and all.
-const MAX_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BYTES: usize = 64 * 1024;
 /// Nor in more pieces: each costs more than a crumb holds.
 const MAX_FRAMES: usize = 4096;
 /// No more than this many events of a stream, and no longer than this.

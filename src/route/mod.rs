@@ -25,6 +25,7 @@
 //! # Ok::<(), tower_outcome::BuildError>(())
 //! ```
 
+mod abridge;
 mod attempt;
 mod checking;
 mod collect;
@@ -54,4 +55,8 @@ pub use self::{
     response_body::ResponseBody, service::OutcomeRouting,
 };
 #[cfg(feature = "gateway")]
-pub(crate) use self::{prepare::DryRun, rewrite::readdress};
+pub(crate) use self::{
+    prepare::{DryRun, Known},
+    refusal::refuse,
+    rewrite::readdress,
+};
