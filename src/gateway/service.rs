@@ -177,7 +177,10 @@ impl Live {
         };
         let caller = match rules.access.caller(&parts) {
             Ok(caller) => caller,
-            Err(why) => return denied(dialect, why),
+            Err(why) => {
+                tracing::debug!(?why, "a request is not let in");
+                return denied(dialect, why);
+            }
         };
         caller.name_tenant(&mut parts);
         let pin = rules
