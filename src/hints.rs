@@ -17,6 +17,8 @@ use std::{
 
 use tokio::time::Instant;
 
+#[cfg(feature = "gateway")]
+use crate::router::OutcomeId;
 use crate::{
     classify::{Usage, Verdict},
     router::{Decision, Needs, TargetId},
@@ -234,6 +236,8 @@ struct Attempted {
     verdict: Option<Verdict>,
     usage: Option<Usage>,
     cost: Option<f64>,
+    /// What the provider calls the answer.
+    response_id: Option<Arc<str>>,
     /// The answer is good as answers go, but failed its checks and is to be asked for again.
     unsatisfactory: bool,
     task: Option<Cow<'static, str>>,
@@ -344,6 +348,14 @@ impl Call {
         })
     }
 
+    /// Returns what the provider calls the answer to the last attempt (`chatcmpl-...`, `msg_...`), once
+    /// it has said so: in JSON with the end of the body, in a stream with its first events. At most 256
+    /// bytes; what is longer is none.
+    #[must_use]
+    pub fn response_id(&self) -> Option<Arc<str>> {
+        self.with(|state| state.attempts.last()?.response_id.clone())
+    }
+
     /// Returns the decision behind the last attempt, or behind our refusal where that came last;
     /// only for requests with [`Explain`].
     #[must_use]
@@ -384,6 +396,7 @@ impl Call {
                 verdict: None,
                 usage: None,
                 cost: None,
+                response_id: None,
                 unsatisfactory: false,
                 task,
             });
@@ -406,6 +419,25 @@ impl Call {
                 (attempt.usage, attempt.cost) = (usage, cost);
             }
         });
+    }
+
+    /// Notes what the provider calls the answer to an attempt.
+    pub(crate) fn note_response_id(&self, index: AttemptIndex, id: Arc<str>) {
+        self.with(|state| {
+            if let Some(attempt) = state.attempts.get_mut(index.0) {
+                attempt.response_id = Some(id);
+            }
+        });
+    }
+
+    /// Returns what the provider calls the answer of an outcome.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn response_id_of(&self, outcome: OutcomeId) -> Option<Arc<str>> {
+        self.with(|state| {
+            let mut attempts = state.attempts.iter();
+            let attempt = attempts.find(|it| it.routed.outcome_id() == outcome)?;
+            attempt.response_id.clone()
+        })
     }
 
     /// Notes that the good answer of an attempt is to be asked for again.

@@ -95,12 +95,13 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
             tracing::info!("dashboard on http://{}", listener.local_addr()?);
             tokio::spawn(watch.keep_up(gateway.clone(), reload.subscribe()));
             let stopped = async { stopped.await.unwrap_or_default() };
+            let admin = admin.gateway(gateway.clone());
             Some(tokio::spawn(admin.serve(listener, stopped)))
         }
         None => None,
     };
-    tracing::info!("serving on http://{}", listener.local_addr()?);
     let reloads = tokio::spawn(reload.run(gateway.clone()));
+    tracing::info!("serving on http://{}", listener.local_addr()?);
     server.serve(listener, gateway, shutdown_signal()).await?;
     reloads.abort();
     // It shows how what was under way ended.

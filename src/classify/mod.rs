@@ -92,6 +92,7 @@ mod judge;
 mod limits;
 mod messages;
 mod peek;
+mod response_id;
 mod retry_after;
 mod rules;
 mod seen;
@@ -116,7 +117,7 @@ pub(crate) use self::{
     answer::{Parts, response, response_finish, response_parts},
     judge::in_answer,
     peek::{Json, Object, says},
-    rules::{classify_with_usage, is_json},
+    rules::{Said, classify_and_read, is_json, read},
 };
 
 /// Judges how an attempt ended.

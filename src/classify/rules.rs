@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use http::{HeaderMap, header::CONTENT_TYPE};
 
 use super::{
@@ -9,6 +11,7 @@ use super::{
     judge,
     limits::Limits,
     peek::{Object, document},
+    response_id,
     retry_after::{epoch_reset, retry_after},
     seen::{BodySeen, StreamSummary},
     transport::Transport,
@@ -25,15 +28,39 @@ impl Classify for DefaultClassifier {
     }
 }
 
-/// Judges by the rules that ship, and reads the usage from the same parse.
-pub(crate) fn classify_with_usage(seen: &Seen<'_>) -> (Verdict, Option<Usage>) {
+/// What an answer says beside what it is judged by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// Tokens, as far as reported.
+    pub(crate) usage: Option<Usage>,
+    /// What the provider calls it, where it came whole.
+    pub(crate) response_id: Option<Arc<str>>,
+}
+
+/// Judges by the rules that ship, and reads what else is said from the same parse.
+pub(crate) fn classify_and_read(seen: &Seen<'_>) -> (Verdict, Said) {
     let json = parse(&seen.body);
-    let usage = match (&seen.body, &json) {
-        (BodySeen::Stream(summary), _) => summary.usage,
-        (_, Some(Ok(json))) => Usage::within(json),
-        _ => None,
-    };
-    (judge(seen, json.as_ref()), usage)
+    let verdict = judge(seen, json.as_ref());
+    (verdict, said(&seen.body, json.as_ref()))
+}
+
+/// Reads what an answer says beside what it is judged by.
+pub(crate) fn read(body: &BodySeen<'_>) -> Said {
+    said(body, parse(body).as_ref())
+}
+
+fn said(body: &BodySeen<'_>, json: Option<&Parsed<'_>>) -> Said {
+    match (body, json) {
+        (BodySeen::Stream(summary), _) => Said {
+            usage: summary.usage,
+            response_id: None,
+        },
+        (_, Some(Ok(json))) => Said {
+            usage: Usage::within(json),
+            response_id: response_id::of_answer(json),
+        },
+        _ => Said::default(),
+    }
 }
 
 /// The JSON of a body that came whole, unless it is too long.

@@ -1,8 +1,11 @@
-use std::{borrow::Cow, fmt, time::SystemTime};
+use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
-use super::{answer::Parts, class::Verdict, finish::Finish, transport::Transport, usage::Usage};
+use super::{
+    answer::Parts, class::Verdict, finish::Finish, peek::Object, response_id, transport::Transport,
+    usage::Usage,
+};
 
 /// Everything known so far about an answer.
 ///
@@ -115,6 +118,8 @@ pub struct StreamSummary {
     /// The choices that have begun and not ended, a bit each: with several, the first finish
     /// reason does not end the stream.
     pub(crate) open_choices: u64,
+    /// What the provider calls the answer. It is among the first things that are said.
+    pub(crate) response_id: Option<Arc<str>>,
 }
 
 impl StreamSummary {
@@ -164,6 +169,13 @@ impl StreamSummary {
     /// Takes in an error; the first one is kept.
     pub(crate) fn add_error(&mut self, error: Verdict) {
         self.error.get_or_insert(error);
+    }
+
+    /// Takes in what an event calls the answer, unless that is known or will not be said any more.
+    pub(crate) fn add_response_id(&mut self, event: &Object<'_>) {
+        if self.response_id.is_none() && self.events < response_id::EARLY {
+            self.response_id = response_id::of_event(event);
+        }
     }
 
     /// Takes in what an event reports of usage.

@@ -108,7 +108,7 @@ impl Headers {
             let message = "expected the beginning of header names, such as \"x-outcome-\"";
             Fault::at(written, message)
         };
-        if !(2..=LONGEST_PREFIX).contains(&prefix.len()) {
+        if !(3..=LONGEST_PREFIX).contains(&prefix.len()) || !prefix.ends_with('-') {
             return Err(fault());
         }
         let name = |rest: &str| {
@@ -185,13 +185,14 @@ fn header_name(written: &Spanned<String>) -> Result<HeaderName, Fault> {
 }
 
 /// What is taken off requests must not be what they live by.
-fn unreserved(name: &HeaderName) -> Result<(), String> {
-    const RESERVED: [&str; 15] = [
+pub(crate) fn unreserved(name: &HeaderName) -> Result<(), String> {
+    const RESERVED: [&str; 17] = [
         "accept",
         "api-key",
         "authorization",
         "connection",
         "cookie",
+        "date",
         "expect",
         "host",
         "keep-alive",
@@ -202,14 +203,20 @@ fn unreserved(name: &HeaderName) -> Result<(), String> {
         "user-agent",
         "x-api-key",
         "x-goog-api-key",
+        "x-should-retry",
     ];
-    const BEGINNINGS: [&str; 6] = [
+    const BEGINNINGS: [&str; 11] = [
         "accept-",
         "anthropic-",
         "content-",
+        "if-",
         "openai-",
         "proxy-",
+        "sec-",
         "transfer-",
+        "x-amz-",
+        "x-api-",
+        "x-goog-",
     ];
     let text = name.as_str();
     if RESERVED.contains(&text) || BEGINNINGS.iter().any(|it| text.starts_with(it)) {

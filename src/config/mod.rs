@@ -130,7 +130,7 @@ use self::secret::Around;
 #[allow(unused_imports, reason = "named by those who are handed one")]
 pub(crate) use self::{
     admin::Admin,
-    headers::{Headers, Trust},
+    headers::{Headers, Trust, unreserved},
     key::ClientKey,
     limits::Limits,
     secret::Secret,

@@ -294,6 +294,8 @@ pub struct Refusal<'a> {
     pub message: &'a str,
     /// When to come back.
     pub retry_after: Option<Duration>,
+    /// Whether with a 429 it is a budget that is spent, and not a rate that is exceeded.
+    pub quota: bool,
 }
 
 /// Every dialect that ships, in the order of detection.

@@ -19,6 +19,9 @@ pub(super) fn openai(refusal: &Refusal<'_>) -> Bytes {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             ("invalid_request_error", Some("unsupported_media_type"))
         }
+        StatusCode::TOO_MANY_REQUESTS if refusal.quota => {
+            ("insufficient_quota", Some("insufficient_quota"))
+        }
         StatusCode::TOO_MANY_REQUESTS => ("rate_limit_exceeded", Some("rate_limit_exceeded")),
         StatusCode::SERVICE_UNAVAILABLE => {
             ("service_unavailable_error", Some("server_is_overloaded"))
@@ -48,6 +51,7 @@ pub(super) fn anthropic(refusal: &Refusal<'_>) -> Bytes {
         StatusCode::FORBIDDEN => "permission_error",
         StatusCode::NOT_FOUND => "not_found_error",
         StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+        StatusCode::TOO_MANY_REQUESTS if refusal.quota => "billing_error",
         StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
         StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
         StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "timeout_error",
@@ -96,6 +100,7 @@ pub(super) fn bedrock(refusal: &Refusal<'_>) -> Bytes {
     let kind = match refusal.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "AccessDeniedException",
         StatusCode::NOT_FOUND => "ResourceNotFoundException",
+        StatusCode::TOO_MANY_REQUESTS if refusal.quota => "ServiceQuotaExceededException",
         StatusCode::TOO_MANY_REQUESTS => "ThrottlingException",
         StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailableException",
         StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "ModelTimeoutException",

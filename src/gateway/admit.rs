@@ -7,10 +7,14 @@ use http_body::Body as _;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{
+    access::{Access, Caller},
     budget::{Budget, Exhausted, Share},
     decode::{Coding, DecodeError},
+    feedback::ResponseIds,
+    headers::Names,
     idle::IdleBody,
-    refuse::{dialect_of, out_of_memory, refuse, unknown_model, unknown_path},
+    models::Catalog,
+    refuse::{closed, dialect_of, out_of_memory, refuse, unknown_model, unknown_path},
     upstreams::Inbound,
 };
 use crate::{
@@ -36,6 +40,13 @@ pub(super) struct Rules {
     /// Whether there is an upstream for what is not routed.
     pub(super) fallback: bool,
     pub(super) pass_unknown_models: bool,
+    pub(super) headers: Names,
+    pub(super) access: Access,
+    pub(super) catalog: Catalog,
+    /// By which the answers of providers are known to those who give feedback.
+    pub(super) responses: ResponseIds,
+    /// How long a call may take to begin its last attempt.
+    pub(super) deadline: Duration,
     /// Bounds how many bodies are decoded at a time.
     pub(super) decoders: Arc<Semaphore>,
     /// Bounds what the collected bodies of all requests take.
@@ -60,7 +71,12 @@ struct Call {
 
 impl Rules {
     /// Decides whether a request goes on; whole and decoded if it is to be routed.
-    pub(super) async fn admit(&self, parts: Parts, body: Body) -> Result<Admitted, Refused> {
+    pub(super) async fn admit(
+        &self,
+        parts: Parts,
+        body: Body,
+        caller: Caller<'_>,
+    ) -> Result<Admitted, Refused> {
         let detected = (parts.method == Method::POST)
             .then(|| dialect::detect(parts.uri.path()))
             .flatten();
@@ -68,6 +84,10 @@ impl Rules {
             let path = parts.uri.path();
             if !self.fallback {
                 return Err(unknown_path(&parts.headers, &parts.method, path).into());
+            }
+            if !caller.opens_all() {
+                let dialect = dialect_of(&parts.headers);
+                return Err(closed(dialect, &parts.method, path).into());
             }
             if !is_plain(path) {
                 let message = "The path can be read in more than one way.";
@@ -81,7 +101,17 @@ impl Rules {
                 share: None,
             });
         };
-        Call { dialect, endpoint }.admit(self, parts, body).await
+        Call { dialect, endpoint }
+            .admit(self, parts, body, caller)
+            .await
+    }
+
+    /// Whether a model is served to a caller.
+    fn serves(&self, model: &str, caller: Caller<'_>) -> bool {
+        match self.router.pool_of(model) {
+            Some(pool) => caller.opens(pool),
+            None => self.pass_unknown_models && caller.opens_all(),
+        }
     }
 }
 
@@ -91,6 +121,7 @@ impl Call {
         rules: &Rules,
         mut parts: Parts,
         body: Body,
+        caller: Caller<'_>,
     ) -> Result<Admitted, Refused> {
         let max_body = rules.router.max_body();
         let coding = Coding::of(&parts.headers);
@@ -120,8 +151,9 @@ impl Call {
             chunks = VecDeque::from([decoded]);
         }
         let model = self.model(&parts, chunks.make_contiguous())?;
-        if !(rules.router.knows(&model) || rules.pass_unknown_models) {
-            return Err(unknown_model(self.dialect, &model).into());
+        if !rules.serves(&model, caller) {
+            let served = rules.catalog.names(caller);
+            return Err(unknown_model(self.dialect, &model, served).into());
         }
         // The body has its true length from here on, and no trailers.
         parts.headers.remove(header::CONTENT_LENGTH);

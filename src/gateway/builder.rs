@@ -4,8 +4,12 @@ use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 
 use super::{
+    access::{Access, ClientKey, Spending},
     admit::Rules,
     budget::Budget,
+    feedback::ResponseIds,
+    headers::Headers,
+    models::Catalog,
     service::{Gateway, Live},
     upstreams::{Clients, Upstreams},
 };
@@ -30,6 +34,10 @@ pub struct Builder {
     pass_unknown_models: bool,
     shadow_percent: f64,
     max_buffered: usize,
+    headers: Headers,
+    keys: Vec<ClientKey>,
+    spending: Spending,
+    responses: ResponseIds,
 }
 
 impl Builder {
@@ -44,6 +52,10 @@ impl Builder {
             pass_unknown_models: false,
             shadow_percent: 0.0,
             max_buffered: Limits::default().max_buffered,
+            headers: Headers::new(),
+            keys: Vec::new(),
+            spending: Spending::default(),
+            responses: ResponseIds::default(),
         }
     }
 
@@ -52,7 +64,9 @@ impl Builder {
             .deadline(config.deadline)
             .pass_unknown_models(config.pass_unknown_models)
             .shadow_percent(config.shadow_percent)
-            .max_buffered_bytes(config.limits.max_buffered);
+            .max_buffered_bytes(config.limits.max_buffered)
+            .headers(config.headers.into())
+            .client_keys(config.keys.into_iter().map(ClientKey::from));
         if let Some((upstream, connection)) = config.default_upstream {
             builder = builder
                 .default_upstream(upstream)
@@ -134,12 +148,37 @@ impl Builder {
         self
     }
 
+    /// Sets how the headers are called by which it and its callers speak to each other, and what is
+    /// heard from everybody. Default: `x-outcome-...`, and neither pins nor exclusions.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets the keys that open it. A request must bring one as its API key, wherever its SDK puts
+    /// that: as `authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key` or `?key=`. Without
+    /// one it is answered 401; `/healthz` and `/readyz` alone need none. Default: no keys; everybody
+    /// who can connect may use everything.
+    pub fn client_keys<I: IntoIterator<Item = ClientKey>>(mut self, keys: I) -> Self {
+        self.keys = keys.into_iter().collect();
+        self
+    }
+
+    /// Goes on with what a gateway before it has counted and remembers for its callers: what their
+    /// keys have spent, and the providers' ids of answers. For a configuration that is read anew.
+    pub fn take_over(mut self, running: &Gateway) -> Self {
+        self.spending = running.spending().clone();
+        self.responses = running.responses().clone();
+        self
+    }
+
     /// Builds the gateway.
     ///
     /// # Errors
     ///
-    /// If a target, or the passing of unknown models, needs a default upstream and there is none, or
-    /// if the share of copies is not from 0 to 100.
+    /// If a target, or the passing of unknown models, needs a default upstream and there is none, if
+    /// the share of copies is not from 0 to 100, if a header's name is none or not free, or if client
+    /// keys contradict each other or name pools that there are not.
     pub fn build(self) -> Result<Gateway, BuildError> {
         Ok(Gateway::new(self.live(None)?, Vec::new()))
     }
@@ -158,6 +197,8 @@ impl Builder {
                 ));
             }
         }
+        self.headers.build()?;
+        Access::new(self.keys.clone(), &self.router, Spending::default())?;
         ShadowLayer::new(self.router.clone())
             .percent(self.shadow_percent)
             .map_err(|error| BuildError::new(error.to_string()))
@@ -168,13 +209,19 @@ impl Builder {
         let shadows = self.check()?;
         let budget = before.map(|before| &before.rules.budget);
         let budget = budget.filter(|budget| budget.is_of(self.max_buffered));
-        let rules = Rules {
+        let spending = before.map_or(self.spending, |it| it.rules.access.spending.clone());
+        let rules = Arc::new(Rules {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
+            headers: self.headers.build()?,
+            access: Access::new(self.keys, &self.router, spending)?,
+            catalog: Catalog::new(&self.router, self.pass_unknown_models),
+            responses: before.map_or(self.responses, |it| it.rules.responses.clone()),
+            deadline: self.deadline,
             budget: budget.map_or_else(|| Budget::new(self.max_buffered), Budget::clone),
             decoders: before.map_or_else(decoders, |before| before.rules.decoders.clone()),
-        };
+        });
         let connection = |timeouts, http2: Option<bool>| Connection {
             timeouts,
             http2: http2.unwrap_or(self.http2),

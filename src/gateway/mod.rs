@@ -8,12 +8,32 @@
 //! * a POST to an inference path (`/v1/chat/completions`, `/v1/messages`, ...) is routed, after it
 //!   was checked: a body that is too large, malformed, badly compressed or that names no served
 //!   model is refused in the caller's dialect;
-//! * `GET /v1/models` lists what may be named as a model, `GET /healthz` says that it is alive;
+//! * `GET /v1/models` lists what may be named as a model, and says if other models pass, too;
+//!   `POST /outcome/feedback` takes in how good an answer was; `GET /healthz` says that it is alive;
 //! * everything else goes to the default upstream if there is one, else it is a 404; by the methods
 //!   GET, HEAD, POST, PUT, PATCH and DELETE only, and never what is inference but cannot be read.
 //!
-//! Who served, and why, stands in the answer's `x-outcome-*` headers. A caller may give hints in
-//! headers, too, which go no further than here:
+//! # Headers
+//!
+//! Who served, and why, stands in the answer's headers:
+//!
+//! | header | |
+//! |---|---|
+//! | `x-outcome-requested-model` | the model that was asked for |
+//! | `x-outcome-model` | the one that answered |
+//! | `x-outcome-target` | its target |
+//! | `x-outcome-reason` | why that: `preferred`, or what stood against the one before it |
+//! | `x-outcome-attempts` | how many attempts it took |
+//! | `x-outcome-id` | by which it can be scored |
+//! | `x-outcome-overhead-us` | microseconds that the gateway worked on it; on every answer |
+//! | `x-outcome-explanation` | the whole decision, where that was asked for |
+//!
+//! The overhead is the time for which the request was worked on from when its head was there until the
+//! head of the answer was given back. Waiting is none of it: for the rest of the request, for upstreams,
+//! for a target that is free. Nor is the reading and writing of sockets, which goes on beside, or the
+//! decompression of larger bodies, which has threads of its own.
+//!
+//! A caller may give hints in headers, too:
 //!
 //! | header | hint |
 //! |---|---|
@@ -21,10 +41,36 @@
 //! | `x-outcome-tenant` | [`Tenant`](crate::Tenant): who it is for |
 //! | `x-outcome-session` | [`Session`](crate::Session): which conversation it belongs to |
 //! | `x-outcome-risk: 1` | [`Risk`](crate::Risk): nothing is tried out on it |
-//! | `x-outcome-explain: 1` | [`Explain`](crate::Explain): the answer says why in `x-outcome-explanation` |
+//! | `x-outcome-strict: 1` | [`Strict`](crate::Strict): no other model than the requested one will do |
+//! | `x-outcome-deadline-ms` | [`Deadline`](crate::Deadline), from when the body is there; at most the gateway's own |
+//! | `x-outcome-explain: 1` | [`Explain`](crate::Explain): the answer says why |
+//! | `x-outcome-pin` | [`Candidates::one`](crate::Candidates::one): the target, or its model; where [trusted](Headers::trust) |
+//! | `x-outcome-exclude` | [`Candidates::except`](crate::Candidates::except): with commas between them; where [trusted](Headers::trust), and nothing is pinned |
 //!
-//! Names have 1 to 256 visible characters; a hint that cannot be read is ignored. What middleware of
-//! yours puts into the request's extensions wins.
+//! Names have 1 to 256 visible characters; a hint that cannot be read, or is not trusted, is ignored. A
+//! pin that is no target of the pool is answered 400. What middleware of yours puts into the request's
+//! extensions wins. What [begins](Headers::prefix) with `x-outcome-` goes no further, in either
+//! direction, known or not.
+//!
+//! # Client keys
+//!
+//! With [client keys](Builder::client_keys) every request must bring one, in place of the provider's API
+//! key; `GET /healthz` and `GET /readyz` alone need none. A pool that is closed to a key is not there for
+//! it: it is in no list, and its models are answered 404, as unknown ones are. What a key may spend in a
+//! day is [counted](ClientKey::daily_dollars) as calls end; from then on it is answered 429, with
+//! `x-should-retry: false`.
+//!
+//! # Feedback
+//!
+//! `POST /outcome/feedback` takes JSON: `{"id": "...", "score": 0.9}`, with a score from 0 to 1, or
+//! `{"id": "...", "success": true}`; beside them a `"reason"` of up to 1024 bytes, which is neither kept
+//! nor logged above the level `trace`; or a list of up to 100 of these. The id is that of
+//! `x-outcome-id`, or what the provider calls the answer in its body (`chatcmpl-...`, `msg_...`,
+//! `resp_...`, Gemini's `responseId`): the latter is known to the client key that made the call, for the
+//! last 16,384 answers. An id that is not known is answered 404, and a mistake 400, with its place; then
+//! nothing of the request is taken in. Late feedback is fine, and later feedback replaces earlier.
+//!
+//! # What it promises
 //!
 //! Where a request goes is chosen by configuration alone, and no credential of a caller is passed on. Web pages are no callers:
 //! answers carry no CORS headers, and [`Server`] refuses what browsers send for pages of other hosts.
@@ -45,6 +91,7 @@
 //! # Ok::<(), tower_outcome::BuildError>(())
 //! ```
 
+mod access;
 mod admin;
 mod admit;
 mod budget;
@@ -52,6 +99,8 @@ mod builder;
 mod connect;
 mod decode;
 mod demo;
+mod ending;
+mod feedback;
 mod guard;
 mod headers;
 mod idle;
@@ -65,9 +114,11 @@ mod upstreams;
 mod watch;
 
 pub use self::{
+    access::{ClientKey, Spending, Spent},
     admin::Admin,
     builder::Builder,
     demo::Demo,
+    headers::{Headers, Hint, Trust},
     reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},

@@ -4,26 +4,73 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Value, json};
 
-use super::refuse::dialect_of;
+use super::{access::Caller, refuse::dialect_of};
 use crate::router::OutcomeRouter;
 
 /// Where SDKs look for models.
 const PATHS: [&str; 3] = ["/v1/models", "/v1beta/models", "/openai/v1/models"];
 
-/// Answers what asks for the models that are served, or for one that is.
-pub(super) fn models(
-    router: &OutcomeRouter,
-    headers: &HeaderMap,
-    path: &str,
-) -> Option<Response<Body>> {
-    let rest = PATHS.iter().find_map(|it| path.strip_prefix(it))?;
-    let shape = Shape::of(headers);
-    if rest.is_empty() {
-        return Some(answer(&shape.list(&names(router))));
+/// What callers may name as a model: pools, their aliases and the models of their targets.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    /// Each with the name of its pool.
+    names: Vec<(String, String)>,
+    /// Whether models beside these go to the default upstream.
+    passes_unknown: bool,
+}
+
+impl Catalog {
+    pub(super) fn new(router: &OutcomeRouter, passes_unknown: bool) -> Self {
+        let mut names: Vec<(String, String)> = Vec::new();
+        for pool in router.snapshot().pools {
+            let models = pool.targets.iter().map(|target| target.model.to_string());
+            for name in std::iter::once(pool.name.to_string())
+                .chain(pool.aliases)
+                .chain(models)
+            {
+                // The pool of models that were declared without one has no name of its own.
+                let Some(pool) = router.pool_of(&name) else {
+                    continue;
+                };
+                if names.iter().all(|(other, _)| *other != name) {
+                    names.push((name, pool.to_owned()));
+                }
+            }
+        }
+        Self {
+            names,
+            passes_unknown,
+        }
     }
-    // As it stands in a path: percent-encoded.
-    let name = decoded(rest.strip_prefix('/')?)?;
-    router.knows(&name).then(|| answer(&shape.model(&name)))
+
+    /// Returns what a caller may name.
+    pub(super) fn names<'a>(&'a self, caller: Caller<'a>) -> impl Iterator<Item = &'a str> {
+        let open = move |(_, pool): &&(String, String)| caller.opens(pool);
+        self.names
+            .iter()
+            .filter(open)
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Answers what asks for the models that are served, or for one that is.
+    pub(super) fn answer(
+        &self,
+        headers: &HeaderMap,
+        path: &str,
+        caller: Caller<'_>,
+    ) -> Option<Response<Body>> {
+        let rest = PATHS.iter().find_map(|it| path.strip_prefix(it))?;
+        let shape = Shape::of(headers);
+        if rest.is_empty() {
+            let passes_unknown = self.passes_unknown && caller.opens_all();
+            let names: Vec<_> = self.names(caller).collect();
+            return Some(answer(&shape.list(&names, passes_unknown)));
+        }
+        // As it stands in a path: percent-encoded.
+        let name = decoded(rest.strip_prefix('/')?)?;
+        let is_there = self.names(caller).any(|it| it == name);
+        is_there.then(|| answer(&shape.model(&name)))
+    }
 }
 
 /// Undoes the percent-encoding of a segment of a path; `None` if that gives no text.
@@ -56,23 +103,6 @@ pub(super) fn answer(document: &impl serde::Serialize) -> Response<Body> {
     response
 }
 
-fn names(router: &OutcomeRouter) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for pool in router.snapshot().pools {
-        let models = pool.targets.iter().map(|target| target.model.to_string());
-        for name in std::iter::once(pool.name.to_string())
-            .chain(pool.aliases)
-            .chain(models)
-        {
-            // The pool of models that were declared without one has no name of its own.
-            if router.knows(&name) && !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    names
-}
-
 /// How an SDK wants to be told of models.
 #[derive(Clone, Copy)]
 enum Shape {
@@ -94,7 +124,7 @@ impl Shape {
         }
     }
 
-    fn list(self, names: &[String]) -> Value {
+    fn list(self, names: &[&str], passes_unknown: bool) -> Value {
         let models: Vec<Value> = names.iter().map(|name| self.model(name)).collect();
         match self {
             Self::Anthropic => json!({
@@ -104,6 +134,11 @@ impl Shape {
                 "last_id": names.last(),
             }),
             Self::Cohere | Self::Gemini => json!({ "models": models }),
+            Self::OpenAi if passes_unknown => json!({
+                "object": "list",
+                "data": models,
+                "passes_unknown_models": true,
+            }),
             Self::Mistral | Self::OpenAi => json!({ "object": "list", "data": models }),
         }
     }

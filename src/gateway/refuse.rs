@@ -1,10 +1,10 @@
 use std::{borrow::Cow, time::Duration};
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-use super::headers;
+use super::{access::Denied, headers::Names};
 use crate::{
     classify::Transport,
     dialect::{Anthropic, Bedrock, Cohere, Dialect, Gemini, Mistral, OpenAi, Refusal},
@@ -21,6 +21,7 @@ pub(super) fn refuse(dialect: &dyn Dialect, status: StatusCode, message: &str) -
         status,
         message,
         retry_after: None,
+        quota: false,
     };
     refuse_with(dialect, &refusal)
 }
@@ -79,13 +80,88 @@ pub(super) fn unknown_path(
     response
 }
 
-/// Answers a request for a model that is not served.
-pub(super) fn unknown_model(dialect: &dyn Dialect, model: &str) -> Response<Body> {
+/// Answers a request for a model that is not served, or not to this caller: to tell the two apart
+/// would tell what others use. As OpenAI does.
+pub(super) fn unknown_model<'a>(
+    dialect: &dyn Dialect,
+    model: &str,
+    served: impl Iterator<Item = &'a str>,
+) -> Response<Body> {
     let message = format!(
-        "The model \"{}\" is not served here. GET /v1/models lists those that are.",
-        shorten(model)
+        "The model \"{}\" is not served here. GET /v1/models lists those that are: {}.",
+        shorten(model),
+        list(served),
     );
     refuse(dialect, StatusCode::NOT_FOUND, &message)
+}
+
+/// Answers a request that pins a target its pool does not have; `None` if that is not so.
+pub(super) fn unknown_pin(
+    dialect: &dyn Dialect,
+    router: &OutcomeRouter,
+    model: &str,
+    (header, pin): (&HeaderName, &str),
+) -> Option<Response<Body>> {
+    let request = PickRequest::new(model).dialect(dialect.name());
+    let decision = router.decide(&request, router.now()).ok()?;
+    let mut candidates = decision.candidates.iter();
+    if candidates.any(|it| *it.target == *pin || *it.model == *pin) {
+        return None;
+    }
+    let targets = decision.candidates.iter().map(|it| &*it.target);
+    let message = format!(
+        "{header} names \"{}\", which is no target of the pool \"{}\": that has {}.",
+        shorten(pin),
+        shorten(&decision.pool),
+        list(targets),
+    );
+    Some(refuse(dialect, StatusCode::BAD_REQUEST, &message))
+}
+
+/// Answers a request that brings no client key, or one that is not known.
+pub(super) fn denied(dialect: &dyn Dialect, denied: Denied) -> Response<Body> {
+    let message = match denied {
+        Denied::NoKey => {
+            "There is no key in the request. This gateway wants one of its own, sent as the API key."
+        }
+        Denied::Signed => {
+            "A signed request brings no key. This gateway wants one of its own, which boto3 sends if it \
+             stands in AWS_BEARER_TOKEN_BEDROCK."
+        }
+        Denied::UnknownKey => "The key is none of this gateway's.",
+    };
+    let mut response = refuse(dialect, StatusCode::UNAUTHORIZED, message);
+    let headers = response.headers_mut();
+    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// Answers a request to what is closed to its client key.
+pub(super) fn closed(dialect: &dyn Dialect, method: &http::Method, path: &str) -> Response<Body> {
+    let message = format!(
+        "The key opens its pools only, and {method} {} is in none.",
+        shorten(path)
+    );
+    refuse(dialect, StatusCode::FORBIDDEN, &message)
+}
+
+/// Answers a request whose client key has spent what it may in a day.
+pub(super) fn spent(dialect: &dyn Dialect, dollars: f64, left: Duration) -> Response<Body> {
+    let message = format!(
+        "The key has spent its {dollars} dollars of today. It may spend again from 00:00 UTC."
+    );
+    let refusal = Refusal {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        message: &message,
+        retry_after: Some(left),
+        quota: true,
+    };
+    let mut response = refuse_with(dialect, &refusal);
+    let headers = response.headers_mut();
+    let seconds = left.as_secs().saturating_add(1);
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    response
 }
 
 /// Answers a request whose format no target of its pool takes; `None` if that is not so.
@@ -122,6 +198,7 @@ pub(super) fn out_of_memory(dialect: &dyn Dialect) -> Response<Body> {
         status: StatusCode::SERVICE_UNAVAILABLE,
         message: "Too many large requests are under way.",
         retry_after: Some(Duration::from_secs(1)),
+        quota: false,
     };
     let mut response = refuse_with(dialect, &refusal);
     let headers = response.headers_mut();
@@ -131,7 +208,7 @@ pub(super) fn out_of_memory(dialect: &dyn Dialect) -> Response<Body> {
 
 /// Answers a request whose attempts have all failed below HTTP. Says no more than that: errors of
 /// the client name hosts.
-pub(super) fn failed(dialect: &dyn Dialect, call: &Call) -> Response<Body> {
+pub(super) fn failed(dialect: &dyn Dialect, call: &Call, names: &Names) -> Response<Body> {
     let timeout = call
         .verdict()
         .is_some_and(|verdict| verdict.transport == Some(Transport::Timeout));
@@ -145,8 +222,8 @@ pub(super) fn failed(dialect: &dyn Dialect, call: &Call) -> Response<Body> {
     };
     let mut response = refuse(dialect, status, message);
     if let Some(routed) = call.last() {
-        headers::tell(response.headers_mut(), &routed, call);
-        headers::explain(response.headers_mut(), call.decision());
+        names.tell_routed(response.headers_mut(), &routed, call);
+        names.explain(response.headers_mut(), call.decision());
         // What could be repeated has been.
         let headers = response.headers_mut();
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
@@ -175,6 +252,18 @@ pub(super) fn dialect_of(headers: &HeaderMap) -> &'static dyn Dialect {
     }
 }
 
+/// So many names fit into a message.
+const LISTED: usize = 12;
+
+fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let shown: Vec<_> = names.by_ref().take(LISTED).map(shorten).collect();
+    match (shown.join(", "), names.count()) {
+        (shown, _) if shown.is_empty() => "none".to_owned(),
+        (shown, 0) => shown,
+        (shown, more) => format!("{shown} and {more} more"),
+    }
+}
+
 fn shorten(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(SHOWN) {
         None => Cow::Borrowed(text),
@@ -184,8 +273,6 @@ fn shorten(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
     #[test]

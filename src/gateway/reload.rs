@@ -53,14 +53,19 @@ impl Reload {
 
     /// Lets `gateway` go on with the file as it is whenever that changes, and on SIGHUP, for ever. A
     /// file that cannot be is told loudly, and leaves what serves as it is.
-    pub async fn run(mut self, gateway: Gateway) {
+    ///
+    /// Must be called within a runtime: from then on SIGHUP does not end the process.
+    pub fn run(mut self, gateway: Gateway) -> impl Future<Output = ()> + Send {
+        // Not at the first poll: a signal that comes before that would be the end.
         let mut hangups = Hangups::new();
-        loop {
-            tokio::select! {
-                () = self.watch.changed() => {}
-                () = hangups.next() => {}
+        async move {
+            loop {
+                tokio::select! {
+                    () = self.watch.changed() => {}
+                    () = hangups.next() => {}
+                }
+                self.load(&gateway).await;
             }
-            self.load(&gateway).await;
         }
     }
 

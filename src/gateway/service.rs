@@ -5,25 +5,29 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, request::Parts};
 use tower::{Service, ServiceExt as _};
 
 use super::{
+    access::{Caller, Spending},
     admit::{Admitted, Rules},
     builder::Builder,
-    headers, models,
-    refuse::{dialect_of, failed, other_method, wrong_dialect},
+    ending::{Ending, EndingBody},
+    feedback::{self, ResponseIds, Scope},
+    headers::{self, Hint},
+    refuse::{denied, dialect_of, failed, other_method, spent, unknown_pin, wrong_dialect},
     upstreams::Upstreams,
 };
 use crate::{
     config::Config,
     dialect,
     failover::Failover,
-    hints::Call,
+    hints::{Call, Routed},
     route::OutcomeRouting,
     router::{self, BuildError, Observe, OutcomeRouter},
     shadow::Shadow,
@@ -55,7 +59,7 @@ struct Shared {
 
 /// What serves a request, to its end: a reload does not touch those that are under way.
 pub(super) struct Live {
-    pub(super) rules: Rules,
+    pub(super) rules: Arc<Rules>,
     pub(super) stack: Stack,
     pub(super) upstreams: Upstreams,
 }
@@ -124,61 +128,106 @@ impl Gateway {
         axum::Router::new().fallback_service(self)
     }
 
-    async fn answer(self, request: Request<Body>) -> Response<Body> {
+    /// Returns what the client keys have spent, to be kept over a restart.
+    #[must_use]
+    pub fn spending(&self) -> Spending {
+        self.live().rules.access.spending.clone()
+    }
+
+    pub(super) fn responses(&self) -> ResponseIds {
+        self.live().rules.responses.clone()
+    }
+}
+
+impl Live {
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        let rules = &self.rules;
         let (mut parts, body) = request.into_parts();
         let trailers = headers::takes_trailers(&parts);
         headers::enter(&mut parts);
-        headers::take_hints(&mut parts);
         // TRACE and CONNECT, and whatever else a provider may do with a key that is not the caller's.
         if !METHODS.contains(&parts.method) {
             return other_method(&parts.headers, &parts.method);
         }
-        let live = self.live();
-        if let Some(answer) = live.answer_itself(&parts) {
-            return answer;
+        if is_health(&parts) {
+            return Response::new(Body::from("ok\n"));
         }
-        let call = Call::new();
         let dialect = dialect::detect(parts.uri.path())
             .map_or_else(|| dialect_of(&parts.headers), |(dialect, _)| dialect);
+        let caller = match rules.access.caller(&parts) {
+            Ok(caller) => caller,
+            Err(why) => return denied(dialect, why),
+        };
+        caller.name_tenant(&mut parts);
+        let pin = rules
+            .headers
+            .take(&mut parts, caller.trust(), rules.deadline);
+        if parts.uri.path() == feedback::PATH {
+            return rules.take_feedback(parts, body, &caller.scope()).await;
+        }
+        if let Some(answer) = rules.answer_itself(&parts, caller) {
+            return answer;
+        }
+        // Nothing else costs anything.
+        if parts.method == Method::POST
+            && let Err((dollars, left)) = caller.check_spending(rules.router.wall())
+        {
+            return spent(dialect, dollars, left);
+        }
         // Held until the answer's head is there: until then the body may have to be sent once more.
         let Admitted {
             mut request,
             model,
             share: _share,
-        } = match live.rules.admit(parts, body).await {
+        } = match rules.admit(parts, body, caller).await {
             Ok(admitted) => admitted,
             Err(refusal) => return *refusal,
         };
+        if let (Some(pin), Some(model)) = (&pin, &model) {
+            let pin = (rules.headers.hint(Hint::Pin), pin.as_str());
+            if let Some(refusal) = unknown_pin(dialect, &rules.router, model, pin) {
+                return refusal;
+            }
+        }
+        let call = Call::new();
+        let mut ending = Ending::new(rules, &call, caller);
         request.extensions_mut().insert(call.clone());
-        match live.stack.clone().oneshot(request).await {
+        match self.stack.clone().oneshot(request).await {
             Ok(response) => {
-                let (mut parts, body) = response.map(Body::new).into_parts();
+                let (mut parts, body) = response.into_parts();
                 if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
-                    && let Some(mut refusal) = wrong_dialect(dialect, &live.rules.router, &model)
+                    && let Some(mut refusal) = wrong_dialect(dialect, &rules.router, &model)
                 {
-                    headers::explain(refusal.headers_mut(), call.decision());
+                    let headers = refusal.headers_mut();
+                    rules.headers.explain(headers, call.decision());
                     return refusal;
                 }
-                headers::leave(&mut parts, &call, trailers);
-                Response::from_parts(parts, body)
+                headers::leave(&mut parts, &rules.headers, trailers);
+                ending.deliver(parts.extensions.get().map(Routed::outcome_id));
+                rules.headers.tell(&mut parts, &call);
+                Response::from_parts(parts, Body::new(EndingBody::new(body, ending)))
             }
             Err(error) => {
                 tracing::debug!(%error, "no attempt was answered");
-                failed(dialect, &call)
+                failed(dialect, &call, &rules.headers)
             }
         }
     }
 }
 
-impl Live {
-    fn answer_itself(&self, parts: &http::request::Parts) -> Option<Response<Body>> {
+impl Rules {
+    fn answer_itself(&self, parts: &Parts, caller: Caller<'_>) -> Option<Response<Body>> {
         if parts.method != Method::GET && parts.method != Method::HEAD {
             return None;
         }
-        let router = &self.rules.router;
-        match parts.uri.path() {
-            "/healthz" => Some(Response::new(Body::from("ok\n"))),
-            path => models::models(router, &parts.headers, path),
+        self.catalog
+            .answer(&parts.headers, parts.uri.path(), caller)
+    }
+
+    async fn take_feedback(&self, parts: Parts, body: Body, scope: &Scope) -> Response<Body> {
+        match feedback::receive(&parts, body).await {
+            Ok(body) => feedback::take(&self.router, &self.responses, scope, &body),
+            Err(refusal) => *refusal,
         }
     }
 }
@@ -194,8 +243,11 @@ impl Service<Request<Body>> for Gateway {
     }
 
     fn call(&mut self, request: Request<Body>) -> GatewayFuture {
+        let live = self.live();
         GatewayFuture {
-            inner: Box::pin(self.clone().answer(request)),
+            rules: live.rules.clone(),
+            inner: Box::pin(live.answer(request)),
+            worked: Duration::ZERO,
         }
     }
 }
@@ -210,14 +262,26 @@ impl fmt::Debug for Gateway {
 
 /// The future of [`Gateway`].
 pub struct GatewayFuture {
+    rules: Arc<Rules>,
     inner: Pin<Box<dyn Future<Output = Response<Body>> + Send>>,
+    /// For how long it has been polled, which is all that the gateway itself took: whatever is waited
+    /// for (the rest of the request, an upstream, a target that is free) is waited for between polls.
+    worked: Duration,
 }
 
 impl Future for GatewayFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.inner.as_mut().poll(cx).map(Ok)
+        let started = self.rules.router.now();
+        let polled = self.inner.as_mut().poll(cx);
+        let now = self.rules.router.now();
+        self.worked += now.saturating_duration_since(started);
+        polled.map(|mut response| {
+            let headers = response.headers_mut();
+            self.rules.headers.tell_overhead(headers, self.worked);
+            Ok(response)
+        })
     }
 }
 
@@ -230,6 +294,11 @@ impl fmt::Debug for GatewayFuture {
 fn observed(builder: router::Builder, observers: &[Arc<dyn Observe>]) -> router::Builder {
     let observers = observers.iter().cloned();
     observers.fold(builder, router::Builder::observer)
+}
+
+/// Whether it is asked that the gateway is alive: whoever asks needs no key for that.
+fn is_health(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD) && parts.uri.path() == "/healthz"
 }
 
 /// Whether routing has answered that no target may serve a request: no upstream was asked.

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     checks::{Answer, Graded},
     classify::{
-        BodySeen, Class, Classify, DefaultClassifier, Limits, Seen, Transport, Usage, Verdict,
-        classify_with_usage,
+        BodySeen, Class, Classify, DefaultClassifier, Limits, Said, Seen, Transport, Usage,
+        Verdict, classify_and_read, read,
     },
     dialect::{
         Dialect,
@@ -212,7 +212,13 @@ impl Attempt {
             }
             Watch::Stream(observer) => {
                 let silent = observer.summary().first_content.is_none();
+                let unnamed = observer.summary().response_id.is_none();
                 observer.feed(data);
+                if let Some(id) = observer.summary().response_id.as_ref().filter(|_| unnamed)
+                    && let Some((call, index)) = &self.call
+                {
+                    call.note_response_id(*index, id.clone());
+                }
                 if let Some(checking) = &mut self.checking {
                     checking.keep(data);
                 }
@@ -293,7 +299,11 @@ impl Attempt {
         let seen = Seen::head(self.asked.uri.path(), head.status, headers, head.wall)
             .with_body(body)
             .with_transport(transport);
-        let (verdict, usage) = self.classify(&seen);
+        let (verdict, said) = self.classify(&seen);
+        let usage = said.usage;
+        if let (Some((call, index)), Some(id)) = (&self.call, said.response_id) {
+            call.note_response_id(*index, id);
+        }
         if self.asks_usage
             && let (BodySeen::Whole(body), Some(ticket)) = (&seen.body, &self.ticket)
             && refuses_to_tell(head.status, body)
@@ -386,16 +396,16 @@ impl Attempt {
     }
 
     /// Asks the classifier. Its panic is its own: the shipped rules then judge.
-    fn classify(&self, seen: &Seen<'_>) -> (Verdict, Option<Usage>) {
+    fn classify(&self, seen: &Seen<'_>) -> (Verdict, Said) {
         let Some(classifier) = self.router.classifier() else {
-            return classify_with_usage(seen);
+            return classify_and_read(seen);
         };
         let verdict = catch_unwind(AssertUnwindSafe(|| classifier.classify(seen)));
         let verdict = verdict.unwrap_or_else(|_| {
             self.router.counters().classifier_panicked();
             DefaultClassifier.classify(seen)
         });
-        (verdict, usage(&seen.body))
+        (verdict, read(&seen.body))
     }
 }
 
@@ -441,13 +451,5 @@ fn join(chunks: &[Bytes]) -> Cow<'_, [u8]> {
         [] => Cow::Borrowed(&[]),
         [chunk] => Cow::Borrowed(chunk),
         _ => Cow::Owned(chunks.concat()),
-    }
-}
-
-fn usage(body: &BodySeen<'_>) -> Option<Usage> {
-    match body {
-        BodySeen::Stream(summary) => summary.usage,
-        BodySeen::Whole(body) => Usage::of_body(body),
-        _ => None,
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn refuse(dialect: &dyn Dialect, why: &Unavailable) -> Response<Bytes
         status,
         message: &message,
         retry_after,
+        quota: false,
     });
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -241,6 +241,13 @@ impl OutcomeRouter {
         self.inner.by_name.contains_key(model)
     }
 
+    /// Returns the name of the pool that serves this model, alias or pool name.
+    #[must_use]
+    pub fn pool_of(&self, model: &str) -> Option<&str> {
+        let name = self.inner.name(model).ok()?;
+        Some(&self.inner.pools.get(name.pool)?.name)
+    }
+
     /// Returns the time by the router's own clock.
     #[must_use]
     pub fn now(&self) -> Instant {

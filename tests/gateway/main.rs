@@ -9,7 +9,10 @@
     reason = "clippy takes helpers of integration tests for library code"
 )]
 
+mod access;
 mod admin;
+mod feedback;
+mod hints;
 mod mounting;
 mod reload;
 mod requests;

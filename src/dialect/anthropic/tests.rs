@@ -144,6 +144,7 @@ fn refusals_look_like_the_providers_own() {
         status,
         message: "m",
         retry_after: None,
+        quota: false,
     });
     assert_eq!(
         body,

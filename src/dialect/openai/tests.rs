@@ -364,6 +364,7 @@ fn refusals_look_like_the_providers_own() {
         status,
         message: "a \"b\"",
         retry_after: None,
+        quota: false,
     });
     assert_eq!(
         body,
@@ -374,6 +375,7 @@ fn refusals_look_like_the_providers_own() {
         status,
         message: "m",
         retry_after: None,
+        quota: false,
     });
     assert!(body.ends_with(br#""param":"model","code":"model_not_found"}}"#));
     for status in [400, 401, 402, 403, 409, 413, 415, 429, 500, 502, 503, 504] {
@@ -382,6 +384,7 @@ fn refusals_look_like_the_providers_own() {
             status,
             message: "m",
             retry_after: None,
+            quota: false,
         });
         assert_eq!(
             ErrorView::parse(&body).unwrap().message(),

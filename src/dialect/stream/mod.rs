@@ -74,7 +74,10 @@ impl Event<'_> {
         read: impl FnOnce(Option<&[u8]>, &Object<'_>, &mut StreamSummary),
     ) {
         match Object::parse(self.data) {
-            Ok(data) => read(self.name, &data, summary),
+            Ok(data) => {
+                summary.add_response_id(&data);
+                read(self.name, &data, summary);
+            }
             Err(_) if self.name == Some(b"error") => {
                 summary.add_error(in_answer(&ErrorView::default()));
             }

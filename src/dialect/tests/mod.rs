@@ -399,6 +399,7 @@ fn an_error_of_ours_has_the_shape_of_the_callers_dialect() {
         status: StatusCode::TOO_MANY_REQUESTS,
         message: "Nobody \"is\" free.",
         retry_after: Some(Duration::from_millis(1500)),
+        quota: false,
     };
     for (dialect, expected) in [
         (

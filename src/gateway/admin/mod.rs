@@ -11,7 +11,7 @@
 //! | `GET /decisions` | the last 200 decisions that left the requested model, in words |
 //! | `GET /decisions/{id}` | one of them with its reasons |
 //! | `POST /explain?path=/v1/chat/completions` | what would become of a request with this body and these `x-outcome-*` headers |
-//! | `POST /feedback` | takes in a score: `{"id": "...", "score": 0.9}` or `{"id": "...", "success": true}` |
+//! | `POST /feedback` | takes in scores, as `POST /outcome/feedback` of the gateway does |
 //! | `GET /metrics` | metrics for Prometheus, where there are any |
 //! | `POST /pools/{pool}/mode` | switches a pool: `{"mode": "observe"}` |
 //! | `POST /pools/{pool}/pin` | sends all requests of a pool to one target: `{"target": "..."}`; `DELETE` releases it |
@@ -46,7 +46,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use self::auth::Token;
-use super::{server::Server, watch::Watch};
+use super::{Gateway, server::Server, watch::Watch};
 use crate::{
     config::Config,
     router::{BuildError, OutcomeRouter},
@@ -82,6 +82,7 @@ pub struct Admin {
 struct Shared {
     watch: Watch,
     token: Option<Token>,
+    gateway: Option<Gateway>,
     metrics: Option<Hook<String>>,
     replay: Option<Hook<()>>,
     /// Bounds how many bodies are explained at a time: they are large.
@@ -102,6 +103,7 @@ impl Admin {
             shared: Shared {
                 watch,
                 token: None,
+                gateway: None,
                 metrics: None,
                 replay: None,
                 explaining: Semaphore::new(EXPLAINING),
@@ -145,6 +147,13 @@ impl Admin {
     /// [`Server::hosts`].
     pub fn hosts<I: IntoIterator<Item: Into<String>>>(mut self, hosts: I) -> Self {
         self.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names the gateway that it is of. It is then known by which headers callers give hints, and which
+    /// answers a provider gave an id. Default: the headers' own names, and our ids alone.
+    pub fn gateway(mut self, gateway: Gateway) -> Self {
+        self.shared.gateway = Some(gateway);
         self
     }
 

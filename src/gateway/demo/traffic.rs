@@ -13,7 +13,6 @@ use tokio::{
 };
 
 use super::PREFERRED;
-use crate::gateway::headers;
 
 /// More would be no demonstration, but an attack.
 const AT_A_TIME: usize = 256;
@@ -76,9 +75,9 @@ async fn ask(client: &Client<HttpConnector, Body>, address: SocketAddr, stream: 
         let (parts, body) = response.into_parts();
         let whole = axum::body::to_bytes(Body::new(body), MAX_ANSWER).await;
         answer.status = whole.is_ok().then_some(parts.status);
-        answer.model = text(&parts.headers, &headers::MODEL);
-        answer.reason = text(&parts.headers, &headers::REASON);
-        answer.attempts = text(&parts.headers, &headers::ATTEMPTS)
+        answer.model = text(&parts.headers, "x-outcome-model");
+        answer.reason = text(&parts.headers, "x-outcome-reason");
+        answer.attempts = text(&parts.headers, "x-outcome-attempts")
             .parse()
             .unwrap_or_default();
     }
@@ -86,7 +85,7 @@ async fn ask(client: &Client<HttpConnector, Body>, address: SocketAddr, stream: 
     answer
 }
 
-fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
+fn text(headers: &HeaderMap, name: &str) -> String {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }
