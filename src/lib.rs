@@ -15,7 +15,11 @@ pub mod route;
 pub mod router;
 pub mod shadow;
 mod stats;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod tasks;
+#[cfg(feature = "metrics")]
+pub mod telemetry;
 
 pub use crate::{
     classify::{Class, Classify, Verdict},

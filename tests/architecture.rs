@@ -44,7 +44,15 @@ const WITHOUT_CLOCK: &[&str] = &[
 const PROGRAMS: &[&str] = &["gateway", "bin"];
 
 /// Crates that only a feature brings, and where they are told apart.
-const OPTIONAL: &[&str] = &["axum", "h2", "hyper", "hyper_util", "reqwest"];
+const OPTIONAL: &[&str] = &[
+    "axum",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "metrics",
+    "reqwest",
+    "rustix",
+];
 
 #[derive(Debug)]
 struct Line {

@@ -12,7 +12,8 @@ use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, sync::oneshot};
 use tower_outcome::{
     config::Config,
-    gateway::{Admin, Demo, Gateway, Reload, Server, Watch, shutdown_signal},
+    gateway::{Admin, Demo, Gateway, Reload, Server, Watch, open_state, shutdown_signal},
+    telemetry::Prometheus,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -74,7 +75,10 @@ async fn main() -> ExitCode {
 
 async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     let watch = Watch::new();
-    let config = Config::load(&file)?.observer(watch.observer());
+    let prometheus = Prometheus::new();
+    let config = Config::load(&file)?
+        .observer(watch.observer())
+        .observer(prometheus.observer());
     let reload = Reload::new(file, &config);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -85,17 +89,30 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     }
     let server = Server::from_config(&config);
     let admin = Admin::from_config(&config, watch.clone())?;
-    let gateway = Gateway::from_config(config)?;
-    watch.follow(&gateway.router());
     let listener = bind(address, "listen in the configuration").await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let admin = match admin {
         Some((address, admin)) => {
             let listener = bind(address, "listen under [admin] in the configuration").await?;
+            Some((listener, admin))
+        }
+        None => None,
+    };
+    let (config, state) = open_state(config);
+    let gateway = Gateway::from_config(config)?;
+    let keeping = state.map(|state| gateway.keep_state(state));
+    if let Some(keeping) = &keeping {
+        prometheus.watch_store(keeping.watch());
+    }
+    watch.follow(&gateway.router());
+    let admin = match admin {
+        Some((listener, admin)) => {
             tracing::info!("dashboard on http://{}", listener.local_addr()?);
             tokio::spawn(watch.keep_up(gateway.clone(), reload.subscribe()));
             let stopped = async { stopped.await.unwrap_or_default() };
-            let admin = admin.gateway(gateway.clone());
+            let admin = admin
+                .gateway(gateway.clone())
+                .metrics(move |router| prometheus.text(router));
             Some(tokio::spawn(admin.serve(listener, stopped)))
         }
         None => None,
@@ -104,6 +121,9 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     tracing::info!("serving on http://{}", listener.local_addr()?);
     server.serve(listener, gateway, shutdown_signal()).await?;
     reloads.abort();
+    if let Some(keeping) = keeping {
+        keeping.stop().await;
+    }
     // It shows how what was under way ended.
     drop(stop);
     if let Some(admin) = admin {
@@ -146,7 +166,7 @@ async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, String>
 /// Logs to the standard error, by `RUST_LOG`: without it, warnings and what the gateway is up to.
 fn log() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info,tower_outcome::store=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -111,8 +111,8 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         )?);
     }
     warn_of_shadows(&file.pool, &mut warnings);
-    let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
     let builder = builder.quiet();
+    let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
     Ok(Config {
         listen,
         hosts: file.hosts.iter().map(host).collect::<Result<_, _>>()?,

@@ -104,6 +104,7 @@ mod feedback;
 mod guard;
 mod headers;
 mod idle;
+mod keep;
 mod models;
 mod refuse;
 mod reload;
@@ -119,6 +120,7 @@ pub use self::{
     builder::Builder,
     demo::Demo,
     headers::{Headers, Hint, Trust},
+    keep::open_state,
     reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},

@@ -69,6 +69,25 @@ impl Passed {
         Self::UnknownModel,
         Self::Off,
     ];
+
+    /// Returns the stable snake-case name, as used in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotInference => "not_inference",
+            Self::ContentType => "content_type",
+            Self::Encoded => "encoded",
+            Self::Signed => "signed",
+            Self::TooLarge => "too_large",
+            Self::UploadFailed => "upload_failed",
+            Self::NotJson => "not_json",
+            Self::NotForm => "not_form",
+            Self::TooDeep => "too_deep",
+            Self::NoModel => "no_model",
+            Self::UnknownModel => "unknown_model",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Counts beside attempts, since the router was built.

@@ -106,6 +106,12 @@ impl OutcomeRouter {
 }
 
 impl Learned {
+    /// Returns whether a router can take it up: whether it was kept in the form of this version.
+    #[must_use]
+    pub fn is_of_this_version(&self) -> bool {
+        self.version == VERSION
+    }
+
     /// Returns what keys the hashes of tasks and tenants: what was kept, or something new.
     pub(super) fn secret(&self) -> u64 {
         self.secret
@@ -114,7 +120,7 @@ impl Learned {
 
     /// Gives a router that was just built what is known of its targets.
     pub(super) fn resume(&self, inner: &Inner, now: Instant) {
-        if self.version != VERSION {
+        if !self.is_of_this_version() {
             return;
         }
         let ago = seconds(inner.clock.wall()) - self.kept_at;

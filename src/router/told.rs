@@ -88,37 +88,53 @@ struct ToldObstacle {
     seconds: Option<f64>,
 }
 
+impl Obstacle {
+    /// Returns the stable snake-case name of its kind, as used in metrics and where it is serialized.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Excluded => "excluded",
+            Self::Strict => "strict",
+            Self::Dialect => "dialect",
+            Self::Operation(_) => "operation",
+            Self::ContextWindow { .. } => "context_window",
+            Self::MaxOutput { .. } => "max_output",
+            Self::Images => "images",
+            Self::Tools => "tools",
+            Self::JsonMode => "json_mode",
+            Self::Bound => "bound",
+            Self::TooLong(_) => "too_long",
+            Self::Parameter(_) => "parameter",
+            Self::UnknownModel(_) => "unknown_model",
+            Self::Drained => "drained",
+            Self::Pinned => "pinned",
+            Self::RateLimited(_) => "rate_limited",
+            Self::NoRoom(_) => "no_room",
+            Self::Returning => "returning",
+            Self::Broken(_) => "broken",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Tried => "tried",
+            Self::Score => "score",
+        }
+    }
+}
+
 impl Serialize for Obstacle {
     /// Writes its kind, its text and, where it has a duration, the seconds.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (kind, time) = match self {
-            Self::Excluded => ("excluded", None),
-            Self::Strict => ("strict", None),
-            Self::Dialect => ("dialect", None),
-            Self::Operation(_) => ("operation", None),
-            Self::ContextWindow { .. } => ("context_window", None),
-            Self::MaxOutput { .. } => ("max_output", None),
-            Self::Images => ("images", None),
-            Self::Tools => ("tools", None),
-            Self::JsonMode => ("json_mode", None),
-            Self::Bound => ("bound", None),
-            Self::TooLong(time) => ("too_long", Some(time)),
-            Self::Parameter(_) => ("parameter", None),
-            Self::UnknownModel(time) => ("unknown_model", Some(time)),
-            Self::Drained => ("drained", None),
-            Self::Pinned => ("pinned", None),
-            Self::RateLimited(time) => ("rate_limited", Some(time)),
-            Self::NoRoom(time) => ("no_room", Some(time)),
-            Self::Returning => ("returning", None),
-            Self::Broken(time) => ("broken", Some(time)),
-            Self::Unauthorized(time) => ("unauthorized", Some(time)),
-            Self::Tried => ("tried", None),
-            Self::Score => ("score", None),
+        let time = match self {
+            Self::TooLong(time)
+            | Self::UnknownModel(time)
+            | Self::RateLimited(time)
+            | Self::NoRoom(time)
+            | Self::Broken(time)
+            | Self::Unauthorized(time) => Some(time),
+            _ => None,
         };
         let text = self.to_string();
         let seconds = time.map(Duration::as_secs_f64);
         ToldObstacle {
-            kind,
+            kind: self.kind(),
             text,
             seconds,
         }

@@ -526,7 +526,7 @@ async fn f41_whoever_does_not_know_the_token_learns_and_does_nothing() {
     let house = House::with([good.upstream()], |admin| {
         let admin = admin.token(TOKEN).unwrap();
         admin
-            .metrics(|| "outcome_requests_total 1\n".to_owned())
+            .metrics(|_| "outcome_requests_total 1\n".to_owned())
             .replay(|| ())
     });
     let house = house.await;

@@ -16,6 +16,7 @@ mod hints;
 mod mounting;
 mod reload;
 mod requests;
+mod restart;
 mod routing;
 mod secrets;
 mod server;

@@ -83,13 +83,11 @@ struct Shared {
     watch: Watch,
     token: Option<Token>,
     gateway: Option<Gateway>,
-    metrics: Option<Hook<String>>,
-    replay: Option<Hook<()>>,
+    metrics: Option<Box<dyn Fn(&OutcomeRouter) -> String + Send + Sync>>,
+    replay: Option<Box<dyn Fn() + Send + Sync>>,
     /// Bounds how many bodies are explained at a time: they are large.
     explaining: Semaphore,
 }
-
-type Hook<T> = Box<dyn Fn() -> T + Send + Sync>;
 
 /// Bodies that are explained at a time.
 const EXPLAINING: usize = 4;
@@ -157,9 +155,12 @@ impl Admin {
         self
     }
 
-    /// Sets who writes the metrics, in the text format of Prometheus. Default: nobody, and `/metrics`
-    /// is not served.
-    pub fn metrics(mut self, write: impl Fn() -> String + Send + Sync + 'static) -> Self {
+    /// Sets who writes the metrics of the router that is followed, in the text format of Prometheus.
+    /// Default: nobody, and `/metrics` is not served.
+    pub fn metrics(
+        mut self,
+        write: impl Fn(&OutcomeRouter) -> String + Send + Sync + 'static,
+    ) -> Self {
         self.shared.metrics = Some(Box::new(write));
         self
     }

@@ -1,0 +1,167 @@
+//! The binary, stopped and started again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use http::StatusCode;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
+    time::timeout,
+};
+
+use crate::support::*;
+
+/// A running `outcome-gateway serve`. It ends with the test.
+struct Process {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    address: std::net::SocketAddr,
+    before: Vec<String>,
+}
+
+impl Process {
+    async fn start(folder: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outcome-gateway"))
+            .args(["serve", "--config"])
+            .arg(folder.join("gateway.toml"))
+            .env("XDG_STATE_HOME", folder)
+            .env_remove("STATE_DIRECTORY")
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut before = Vec::new();
+        let started = async {
+            while let Some(line) = log.next_line().await.unwrap() {
+                if let Some((_, address)) = line.split_once("serving on http://") {
+                    return address.trim().parse().unwrap();
+                }
+                before.push(line);
+            }
+            panic!("it did not start: {before:?}");
+        };
+        let address = timeout(Duration::from_secs(10), started).await.unwrap();
+        Self {
+            child,
+            log,
+            address,
+            before,
+        }
+    }
+
+    /// Tells it to stop, and returns what it said since it was started.
+    async fn stop(mut self) -> Vec<String> {
+        let id = self.child.id().unwrap().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await;
+        assert!(told.unwrap().success());
+        let mut said = Vec::new();
+        let ended = async {
+            while let Some(line) = self.log.next_line().await.unwrap() {
+                said.push(line);
+            }
+            self.child.wait().await.unwrap()
+        };
+        let status = timeout(Duration::from_secs(10), ended).await.unwrap();
+        assert!(status.success(), "{status}: {said:?}");
+        said
+    }
+}
+
+/// A folder with a configuration of two targets: one that fails, and one that is well.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str, failing: &Raw, well: &Raw) -> Self {
+        let folder = format!("outcome-restart-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        fs::create_dir(&folder).unwrap();
+        let config = format!(
+            "listen = \"127.0.0.1:0\"\n\
+             [[upstream]]\nname = \"one\"\nbase_url = \"http://{}/v1\"\n\
+             [[upstream]]\nname = \"two\"\nbase_url = \"http://{}/v1\"\n\
+             [[pool]]\nname = \"chat\"\n\
+             [[pool.target]]\nmodel = \"first\"\nupstream = \"one\"\n\
+             [[pool.target]]\nmodel = \"second\"\nupstream = \"two\"\n",
+            failing.address, well.address,
+        );
+        fs::write(folder.join("gateway.toml"), config).unwrap();
+        Self(folder)
+    }
+
+    fn state(&self) -> PathBuf {
+        self.0.join("outcome-gateway/state")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const DOWN: &str = "{\"error\":{\"message\":\"down\",\"type\":\"server_error\"}}";
+const WELL: &str = "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\
+                    \"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
+
+#[tokio::test]
+async fn what_was_learned_is_not_forgotten_over_a_restart() {
+    let failing = Raw::json(500, DOWN).await;
+    let well = Raw::json(200, WELL).await;
+    let folder = Folder::new("kept", &failing, &well);
+
+    let process = Process::start(&folder.0).await;
+    for _ in 0..6 {
+        let answer = post(process.address, CHAT, ask("first")).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    let asked = failing.seen().len();
+    assert!((1..6).contains(&asked), "{asked}");
+    process.stop().await;
+    let kept = fs::read_to_string(folder.state()).unwrap();
+    assert!(kept.starts_with("tower-outcome-state 1 "), "{kept}");
+    assert!(!kept.contains("Hi"), "{kept}");
+
+    // It knows at once whom not to ask first.
+    let process = Process::start(&folder.0).await;
+    assert!(process.before.is_empty(), "{:?}", process.before);
+    let answer = post(process.address, CHAT, ask("first")).await;
+    assert_eq!(text(answer.headers(), "x-outcome-model"), "second");
+    assert_eq!(text(answer.headers(), "x-outcome-attempts"), "1");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn f47_a_bad_file_is_told_of_and_the_gateway_serves() {
+    let well = Raw::json(200, WELL).await;
+    let folder = Folder::new("bad", &well, &well);
+    fs::create_dir(folder.state().parent().unwrap()).unwrap();
+    fs::write(folder.state(), "tower-outcome-state 1 5 00000000\n{}").unwrap();
+    let process = Process::start(&folder.0).await;
+    let said = process.before.join("\n");
+    assert!(said.contains("WARN"), "{said}");
+    assert!(said.contains("state starts cold"), "{said}");
+    assert!(said.contains(folder.state().to_str().unwrap()), "{said}");
+    assert!(said.contains("2 bytes follow its first line, which says 5"));
+
+    // A second one at the same place serves as well, and says what it does without.
+    let second = Process::start(&folder.0).await;
+    let said = second.before.join("\n");
+    assert!(
+        said.contains("another process keeps its state there"),
+        "{said}"
+    );
+    for process in [process, second] {
+        let answer = post(process.address, CHAT, ask("first")).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        process.stop().await;
+    }
+    assert!(folder.state().with_extension("bad").exists());
+    assert!(folder.state().exists());
+}
