@@ -29,6 +29,8 @@ mod history;
 mod observer;
 mod story;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod trail;
 mod view;
 mod viewers;
