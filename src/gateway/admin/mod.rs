@@ -83,11 +83,13 @@ struct Shared {
     watch: Watch,
     token: Option<Token>,
     gateway: Option<Gateway>,
-    metrics: Option<Box<dyn Fn(&OutcomeRouter) -> String + Send + Sync>>,
+    metrics: Option<Metrics>,
     replay: Option<Box<dyn Fn() + Send + Sync>>,
     /// Bounds how many bodies are explained at a time: they are large.
     explaining: Semaphore,
 }
+
+type Metrics = Box<dyn Fn(&OutcomeRouter) -> String + Send + Sync>;
 
 /// Bodies that are explained at a time.
 const EXPLAINING: usize = 4;

@@ -42,7 +42,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -58,7 +58,7 @@ pub(super) use self::{
     decisions::Kept, event::Event, history::History, story::Loaded, view::View, viewers::Viewer,
 };
 use super::{Gateway, reload::Loaded as Reloaded};
-use crate::router::{Observe, OutcomeRouter};
+use crate::router::{Clock as _, Observe, OutcomeRouter, SystemClock};
 
 /// Watches routers for a dashboard; see [`Admin`](super::Admin). Clones share.
 #[derive(Clone)]
@@ -87,7 +87,7 @@ impl Watch {
     /// Creates a watch that follows nobody yet.
     #[must_use]
     pub fn new() -> Self {
-        let at = seconds();
+        let at = seconds(None);
         let known = Known {
             started_at: at,
             loaded: Loaded::at(at),
@@ -114,7 +114,7 @@ impl Watch {
         let snapshot = router.snapshot();
         let mut known = self.known();
         let table = self.0.observer.table();
-        let table = Table::new(router.id(), &snapshot, &table, seconds());
+        let table = Table::new(router.id(), &snapshot, &table, seconds(Some(router)));
         self.0.observer.replace(table);
         let old = known.router.replace(router.clone());
         // A router that takes over goes on with the counts of the one before.
@@ -154,7 +154,8 @@ impl Watch {
     pub fn loaded(&self, file: Option<String>, error: Option<String>) {
         let loaded = {
             let mut known = self.known();
-            known.loaded.update(file, error, seconds());
+            let at = seconds(known.router.as_ref());
+            known.loaded.update(file, error, at);
             known.loaded.clone()
         };
         self.0
@@ -249,7 +250,7 @@ impl Inner {
             router,
             &snapshot,
             &known,
-            seconds(),
+            seconds(Some(router)),
         ))
     }
 
@@ -259,7 +260,7 @@ impl Inner {
             return;
         };
         let snapshot = router.snapshot();
-        let (table, at) = (self.observer.table(), seconds());
+        let (table, at) = (self.observer.table(), seconds(Some(&router)));
         for (target, cell) in snapshot.targets().zip(&table.targets) {
             let mut trail = cell.trail.lock().unwrap_or_else(PoisonError::into_inner);
             let [[first_content], _] = trail.quantiles(&cell.tally, [0.5]);
@@ -292,7 +293,8 @@ async fn look(watch: Weak<Inner>) {
     }
 }
 
-/// Returns the seconds since 1970.
-fn seconds() -> f64 {
-    millis(SystemTime::now()) as f64 / 1e3
+/// Returns the seconds since 1970, by the clock of a router where there is one.
+fn seconds(router: Option<&OutcomeRouter>) -> f64 {
+    let wall = router.map_or_else(|| SystemClock.wall(), OutcomeRouter::wall);
+    millis(wall) as f64 / 1e3
 }
