@@ -1,5 +1,10 @@
 //! The gateway, a check of its configuration, and a demonstration of it.
 
+#[path = "outcome-gateway/health.rs"]
+mod health;
+#[path = "outcome-gateway/import_litellm.rs"]
+mod import_litellm;
+
 use std::{
     error::Error,
     io::{self, IsTerminal as _},
@@ -16,6 +21,10 @@ use tower_outcome::{
     telemetry::Prometheus,
 };
 use tracing_subscriber::EnvFilter;
+
+use self::{health::Health, import_litellm::ImportLitellm};
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Routes LLM requests to the model most likely to succeed right now.
 #[derive(Debug, Parser)]
@@ -38,6 +47,8 @@ enum Command {
         /// The configuration file, in TOML.
         file: PathBuf,
     },
+    ImportLitellm(ImportLitellm),
+    Health(Health),
     /// Show routing at work, with scripted providers: needs no key and no network.
     Demo {
         /// The address of the gateway.
@@ -58,6 +69,8 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve { config } => serve_config(config).await,
         Command::Check { file } => check(file),
+        Command::ImportLitellm(import) => import.run(say),
+        Command::Health(health) => health.run(),
         Command::Demo {
             listen,
             seconds,
@@ -84,13 +97,18 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
     let address = config.listen();
-    if !address.ip().is_loopback() {
-        tracing::warn!("whoever can reach {address} can spend your keys");
-    }
     let server = Server::from_config(&config);
     let admin = Admin::from_config(&config, watch.clone())?;
+    let (config, state) = open_state(config);
+    let gateway = Gateway::from_config(config)?;
+    watch.follow(&gateway.router());
     let listener = bind(address, "listen in the configuration").await?;
-    let (stop, stopped) = oneshot::channel::<()>();
+    if gateway.is_open() && !address.ip().is_loopback() {
+        tracing::warn!(
+            "there are no client keys: whoever can reach {address} can spend those of the upstreams; \
+             a [[key]] in the configuration closes it to others"
+        );
+    }
     let admin = match admin {
         Some((address, admin)) => {
             let listener = bind(address, "listen under [admin] in the configuration").await?;
@@ -98,13 +116,11 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
         }
         None => None,
     };
-    let (config, state) = open_state(config);
-    let gateway = Gateway::from_config(config)?;
     let keeping = state.map(|state| gateway.keep_state(state));
     if let Some(keeping) = &keeping {
         prometheus.watch_store(keeping.watch());
     }
-    watch.follow(&gateway.router());
+    let (stop, stopped) = oneshot::channel::<()>();
     let admin = match admin {
         Some((listener, admin)) => {
             tracing::info!("dashboard on http://{}", listener.local_addr()?);

@@ -7,7 +7,7 @@ use super::{class::Scope, duration};
 /// The rate limits that an answer reports.
 ///
 /// Read from `x-ratelimit-*` (OpenAI and those who copied it), `anthropic-ratelimit-*` and
-/// Mistral's per-minute headers. A window appears only where a limit or a remainder is known:
+/// Mistral's per-minute headers, with or without LiteLLM's `llm_provider-` before their names. A window appears only where a limit or a remainder is known:
 /// `-1` means unknown, never exhausted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -152,6 +152,8 @@ impl<'a> Said<'a> {
 
 /// What the header of this name tells, if it tells of a limit.
 fn place(name: &str) -> Option<(Window, Part)> {
+    // LiteLLM repeats what is left under its own name, but the resets of its provider only so.
+    let name = name.strip_prefix("llm_provider-").unwrap_or(name);
     if let Some(rest) = name.strip_prefix("x-ratelimit-") {
         let (part, window) = rest.split_once('-')?;
         let window = match window {
@@ -249,6 +251,18 @@ mod tests {
             remaining: Some(remaining),
             reset: Some(Duration::from_millis(reset_ms)),
         })
+    }
+
+    #[test]
+    fn resets_come_through_litellm() {
+        let read = limits(&[
+            ("x-ratelimit-limit-requests", "500"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("llm_provider-x-ratelimit-limit-requests", "500"),
+            ("llm_provider-x-ratelimit-remaining-requests", "0"),
+            ("llm_provider-x-ratelimit-reset-requests", "7s"),
+        ]);
+        assert_eq!(read.requests, window(500, 0, 7000));
     }
 
     #[test]

@@ -10,17 +10,23 @@ use super::duration;
 /// an HTTP date that `wall` turns into a span. What is zero, past, negative, not a number or out
 /// of range is not said. The result is not capped: that is policy.
 ///
+/// LiteLLM passes its provider's on with `llm_provider-` before their names, and says nothing itself.
+///
 /// Limit headers (`x-ratelimit-reset-…`) are no request to wait, see
 /// [`Limits`](super::Limits::exhausted_reset).
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
-    let millis = said(headers, "retry-after-ms", duration::millis);
-    let millis = millis.or_else(|| said(headers, "x-ms-retry-after-ms", duration::millis));
-    millis.or_else(|| {
-        said(headers, "retry-after", |value| {
+    let millis = |name| said(headers, name, duration::millis);
+    let seconds = |name| {
+        said(headers, name, |value| {
             duration::seconds(value).or_else(|| date(value, wall))
         })
-    })
+    };
+    millis("retry-after-ms")
+        .or_else(|| millis("x-ms-retry-after-ms"))
+        .or_else(|| seconds("retry-after"))
+        .or_else(|| millis("llm_provider-retry-after-ms"))
+        .or_else(|| seconds("llm_provider-retry-after"))
 }
 
 /// Returns the time until the instant that `x-ratelimit-reset` names, for use where nothing else
@@ -80,6 +86,17 @@ mod tests {
             Some(6000)
         );
         assert_eq!(wait(&[("retry-after", "1.5")]), Some(1500));
+        assert_eq!(
+            wait(&[
+                ("llm_provider-retry-after", "7"),
+                ("llm_provider-retry-after-ms", "6500"),
+            ]),
+            Some(6500)
+        );
+        assert_eq!(
+            wait(&[("llm_provider-retry-after", "7"), ("retry-after", "2")]),
+            Some(2000)
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ const LISTEN: SocketAddr =
 
 /// What is wrong, and where.
 pub(super) struct Fault {
-    pub(super) span: Range<usize>,
+    pub(super) span: Option<Range<usize>>,
     pub(super) message: String,
     /// Not the value of a key is wrong, but the table that it is in.
     pub(super) of_table: bool,
@@ -29,7 +29,7 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) fn at<T>(place: &Spanned<T>, message: impl Into<String>) -> Self {
         Self {
-            span: place.span(),
+            span: Some(place.span()),
             message: message.into(),
             of_table: false,
         }
@@ -45,7 +45,7 @@ impl Fault {
 
     fn nowhere(message: impl Into<String>) -> Self {
         Self {
-            span: 0..0,
+            span: None,
             message: message.into(),
             of_table: true,
         }
@@ -56,6 +56,9 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
     let mut upstreams: Vec<NamedUpstream> = Vec::new();
     for upstream in file.upstream {
         let name = &upstream.name;
+        if name.get_ref().is_empty() {
+            return Err(Fault::at(name, "the name is empty"));
+        }
         if upstreams.iter().any(|other| other.name == *name.get_ref()) {
             let message = format!("two upstreams are named {:?}", name.get_ref());
             return Err(Fault::at(name, message));
@@ -111,7 +114,6 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         )?);
     }
     warn_of_shadows(&file.pool, &mut warnings);
-    let builder = builder.quiet();
     let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
     Ok(Config {
         listen,
@@ -164,9 +166,6 @@ fn assemble_pool(
         );
         return Err(Fault::of_table(&pool.name, message));
     }
-    for alias in &pool.aliases {
-        built = built.alias(alias.get_ref());
-    }
     let mut labels: Vec<&str> = Vec::new();
     for target in &pool.targets {
         let label = target.name.as_ref().unwrap_or(&target.model);
@@ -181,7 +180,15 @@ fn assemble_pool(
         labels.push(label.get_ref());
         let found = find(upstreams, &target.upstream)?;
         connections.push((name.clone(), label.get_ref().clone(), found.connection));
-        built = built.target(assemble_target(target, found.upstream.clone())?);
+        let target_built = assemble_target(target, found.upstream.clone())?;
+        check(&Pool::new(name).target(target_built.clone()))
+            .map_err(|error| Fault::of_table(&target.model, error.to_string()))?;
+        built = built.target(target_built);
+    }
+    check(&built).map_err(|error| Fault::of_table(&pool.name, error.to_string()))?;
+    for alias in &pool.aliases {
+        built = built.alias(alias.get_ref());
+        check(&built).map_err(|error| Fault::of_table(alias, error.to_string()))?;
     }
     warn_of_idle_settings(pool, warnings);
     if pool.targets.len() == 1 {
@@ -190,7 +197,6 @@ fn assemble_pool(
         ));
     }
     warnings.extend(lone(&built).iter().map(ToString::to_string));
-    check(&built).map_err(|error| Fault::of_table(&pool.name, error.to_string()))?;
     Ok(built)
 }
 
@@ -205,7 +211,7 @@ fn assemble_target(target: &schema::Target, upstream: Upstream) -> Result<Target
     set_target(built, target)
 }
 
-/// Builds the pool alone, so that what is wrong with it is said at its place in the file.
+/// Builds a pool alone, so that what is wrong with it is said at its place in the file.
 fn check(pool: &Pool) -> Result<(), BuildError> {
     OutcomeRouter::builder()
         .pool(pool.clone())

@@ -1,4 +1,6 @@
-use std::{fmt, ops::Range};
+use std::fmt;
+
+use super::{assemble::Fault, find::way_to};
 
 /// A configuration file that says something that cannot be.
 #[derive(Debug)]
@@ -18,14 +20,25 @@ impl ConfigError {
         }
     }
 
-    pub(super) fn at(file: &str, source: &str, span: Option<Range<usize>>, message: &str) -> Self {
-        let place = span.map(|span| place(source, span.start));
-        // The parser's messages may run over several lines.
-        let message = message.lines().map(str::trim).collect::<Vec<_>>();
+    pub(super) fn placed(file: &str, place: (usize, usize), message: &str) -> Self {
         Self {
             file: file.to_owned(),
-            place,
-            message: message.join(", "),
+            place: Some(place),
+            message: message.to_owned(),
+        }
+    }
+
+    pub(super) fn new(file: &str, source: &str, fault: Fault) -> Self {
+        let span = fault.span;
+        let valued = span.as_ref().filter(|_| !fault.of_table);
+        let way = valued.and_then(|span| way_to(source, span.start));
+        Self {
+            file: file.to_owned(),
+            place: span.map(|span| place(source, span.start)),
+            message: match way.as_deref().and_then(<[_]>::last) {
+                Some(key) => format!("{key}: {}", fault.message),
+                None => fault.message,
+            },
         }
     }
 

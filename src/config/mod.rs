@@ -1,85 +1,25 @@
 //! A configuration file becomes a router.
 //!
 //! The format is TOML. Keys that are not known are refused, and every error says where in the file
-//! it is and what was expected there. Secrets stand in environment variables, which the file names.
+//! it is and what was expected there. Secrets stand in environment variables or in files of their own,
+//! which the file names.
 //!
 //! ```
-//! let source = r#"
-//! listen = "127.0.0.1:8080"        # the default
-//! hosts = []                       # names to answer to; on loopback, beside those of loopback
-//! deadline_ms = 540000             # a call without an answer by then begins no further attempt
-//! default_upstream = "openai"      # for what is no routable inference; without it, that is a 404
-//! pass_unknown_models = false      # send models that no pool serves to the default upstream
-//! tasks = "none"                   # or tell kinds of work apart "by_shape", where callers do not
-//! shadow_percent = 0.0             # of the calls, whose copies go to a second target as well
-//!
-//! [limits]
-//! max_body_bytes = 33554432        # of a request, decoded
-//! max_buffered_bytes = 536870912   # of all requests that wait for an answer
-//! max_connections = 1024           # served at a time; others wait
-//!
-//! [[upstream]]
-//! name = "openai"
-//! base_url = "https://api.openai.com/v1"   # as an SDK takes it
-//! api_key_env = "OPENAI_API_KEY"           # the name of the variable, not the key
-//! dialect = "openai"               # or another; without it any, or that of a known host
-//! query = { api-version = "2024-10-21" }   # added to each request; none unless given
-//! connect_timeout_ms = 5000        # TLS included
-//! attempt_timeout_ms = 240000      # until the head of the answer; shorter than the deadline
-//! idle_timeout_ms = 300000         # between two parts of its body
-//! http2 = false                    # one connection, on which calls over its limit of streams wait
-//! allow_link_local = false         # for a base_url such as http://169.254.1.2
-//!
-//! [[pool]]
-//! name = "chat"                    # callers may name it as their model
-//! aliases = ["default"]            # and these, and the models of its targets
-//! mode = "route"                   # or "observe", or "off"
-//! nobody_free = "wait"             # or "answer" with a 429 at once, or use the "least_bad"
-//! policy = "adaptive"              # or "declared" order, or "weighted" shares
-//! cost_weight = 5.0                # expected score that a dollar is worth; 0 unless given
-//! objective_ms = 20000             # answers are worth something until then; none unless given
-//! preference = 0.05                # expected score given up to stay a rank higher
-//! hold_back = true                 # streams until their first content, so that they can fail over
-//! compressed_answers = false       # as the caller takes them; they cannot be looked into
-//! derive_sessions = false          # find the session of requests that name none
-//! ask_usage = false                # ask streams what they used, without the caller noticing
-//! success_when = ["valid_json", "not_blank"]   # checks of good answers; none unless given
-//! cascade = true                   # ask a better target where they fail; false unless given
-//!
-//! [[pool.target]]                  # in order of preference
-//! model = "gpt-4o"
-//! upstream = "openai"
-//! expected_quality = 0.9           # score from 0 to 1 that its answers have, as long as few are known
-//! price = { input = 2.5, output = 10.0, cached = 1.25 }   # dollars per million tokens
-//! objective_ms = 30000             # the pool's, unless given
-//! preference = 0.0                 # subtracted from its score, whatever its rank
-//!
-//! [[pool.target]]
-//! model = "gpt-4o-mini"
-//! upstream = "openai"
-//! name = "mini"                    # the model, unless given
-//! quota_group = "small models"     # for targets that share a limit of the provider
-//! price = { input = 0.15, output = 0.6 }
-//! context_window = 128000          # longer prompts go elsewhere; unless given, learned by refusals
-//! max_output_tokens = 16384        # requests that ask for more go to others, if there are any
-//! vision = true                    # false: requests with images go elsewhere
-//! tools = true                     # false: requests with tools go elsewhere
-//! json_mode = true                 # false: requests for JSON go elsewhere
-//! compatibility_group = "openai"   # of targets that read each other's state; else one per upstream
-//! [pool.target.parameters]         # changes at the top of a JSON body; none unless given
-//! rename = { max_tokens = "max_completion_tokens" }
-//! drop = ["logit_bias"]
-//! set = { reasoning_effort = "low" }
-//! "#;
 //! use tower_outcome::config::Config;
 //!
 //! // `Config::load` reads a file and the environment.
-//! let config = Config::parse("gateway.toml", source, |variable| {
+//! let config = Config::parse("gateway.toml", Config::EXAMPLE, |variable| {
 //!     (variable == "OPENAI_API_KEY").then(|| "secret".to_owned())
 //! })?;
 //! assert!(config.router().knows("gpt-4o"));
-//! # assert_eq!(config.warnings().filter(|it| !it.contains("anthropic")).count(), 0);
+//! assert_eq!(config.warnings().count(), 0);
 //! # Ok::<(), tower_outcome::config::ConfigError>(())
+//! ```
+//!
+//! The example has every key that there is; `outcome-gateway example` prints it:
+//!
+//! ```toml
+#![doc = include_str!("example.toml")]
 //! ```
 //!
 //! A price may say what prompt tokens cost that are read from the provider's cache (`cached`) or
@@ -106,6 +46,7 @@ mod find;
 mod headers;
 mod key;
 mod limits;
+pub mod litellm;
 mod numbers;
 mod schema;
 mod secret;
@@ -115,12 +56,12 @@ mod suggest;
 mod telemetry;
 mod upstream;
 mod watch;
+mod words;
 
 use std::{
     cell::RefCell,
     fmt,
     net::SocketAddr,
-    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -204,6 +145,9 @@ impl Default for Timeouts {
 }
 
 impl Config {
+    /// A file with every key that there is, and what it is for.
+    pub const EXAMPLE: &str = include_str!("example.toml");
+
     /// Reads a file. The secrets come from the environment.
     ///
     /// # Errors
@@ -227,24 +171,20 @@ impl Config {
         source: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let parsed = toml::from_str(source).map_err(|error| {
-            if let Some((span, message)) = brackets(source, &error) {
-                return ConfigError::at(file, source, Some(span), &message);
-            }
-            ConfigError::at(file, source, error.span(), error.message())
-        })?;
         let around = Around {
             variable: &variable,
             folder: Path::new(file).parent().unwrap_or(Path::new("")),
             read: RefCell::default(),
         };
-        assemble::assemble(parsed, &around).map_err(|fault| {
-            let span = (!fault.span.is_empty()).then_some(fault.span);
-            let key = span.as_ref().filter(|_| !fault.of_table);
-            let key = key.and_then(|span| find::key_at(source, span.start));
-            let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
-            ConfigError::at(file, source, span, &format!("{key}{}", fault.message))
-        })
+        let parsed = toml::from_str(source).map_err(|error| words::fault(source, &error));
+        let config = parsed.and_then(|parsed| assemble::assemble(parsed, &around));
+        config.map_err(|fault| ConfigError::new(file, source, fault))
+    }
+
+    /// Returns the JSON Schema (2020-12) of the file, for editors.
+    #[must_use]
+    pub fn schema() -> String {
+        format!("{:#}\n", schema::json_schema())
     }
 
     /// Returns the address to listen on.
@@ -314,26 +254,6 @@ impl fmt::Debug for Config {
             .field("default_upstream", &self.default_upstream)
             .finish_non_exhaustive()
     }
-}
-
-/// Says what is wrong with a table where there may be several, and where it is: TOML marks those by
-/// two brackets.
-fn brackets(source: &str, error: &toml::de::Error) -> Option<(Range<usize>, String)> {
-    if !(error.message().contains("duplicate key") || error.message().contains("a sequence")) {
-        return None;
-    }
-    let mut start = 0;
-    for line in source.split_inclusive('\n') {
-        let text = line.trim_start();
-        let name = text.strip_prefix('[').and_then(|it| it.split_once(']'));
-        if let Some((name @ ("upstream" | "pool" | "pool.target" | "pool.targets"), _)) = name {
-            let at = start + line.len() - text.len();
-            let message = format!("there may be several: write [[{name}]], with two brackets");
-            return Some((at..at + name.len() + 2, message));
-        }
-        start += line.len();
-    }
-    None
 }
 
 #[cfg(test)]

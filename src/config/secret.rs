@@ -90,6 +90,7 @@ impl Around<'_> {
             io::ErrorKind::NotFound => fault("does not exist"),
             io::ErrorKind::InvalidData => fault("does not hold text alone"),
             io::ErrorKind::FileTooLarge => fault("is larger than 64 KiB, and no secret"),
+            io::ErrorKind::IsADirectory => fault("is a folder, and no file"),
             io::ErrorKind::PermissionDenied => fault("may not be read by this user"),
             _ => fault(&format!("cannot be read: {error}")),
         })?;

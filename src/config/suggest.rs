@@ -2,43 +2,61 @@
 pub(super) fn advice<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     match suggest(wrong, known.clone()) {
         Some(meant) => format!("did you mean {meant:?}?"),
-        None => format!("expected one of {:?}", Vec::from_iter(known)),
+        None => format!("expected one of {}", quoted(known)),
     }
 }
 
-/// Returns the known name that was probably meant.
+/// Lists names in quotation marks.
+pub(super) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names = names.into_iter().map(|name| format!("{name:?}"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the known name that was probably meant: one that differs in a few letters, else one that
+/// goes on where the wrong one ends, or ends before.
 pub(super) fn suggest<'a>(
     wrong: &str,
-    known: impl IntoIterator<Item = &'a str>,
+    known: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<&'a str> {
     let tolerated = (wrong.chars().count() / 3).clamp(1, 3);
-    known
+    let near = known
+        .clone()
         .into_iter()
         .map(|name| (distance(wrong, name), name))
         .filter(|(distance, _)| *distance <= tolerated)
         .min()
-        .map(|(_, name)| name)
+        .map(|(_, name)| name);
+    near.or_else(|| {
+        let mut known = known.into_iter();
+        let longer = |a: &str, b: &str| b.len() >= SHORTEST && a.starts_with(b);
+        known.find(|name| longer(name, wrong) || longer(wrong, name))
+    })
 }
 
-/// Counts the edits between two words, case aside (Levenshtein).
+/// Fewer letters say too little of what was meant.
+const SHORTEST: usize = 4;
+
+/// Counts the edits between two words, case aside; letters that changed places are one (Damerau, in
+/// the form of optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.to_lowercase().chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (to, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let above = *cell;
-            let replaced = diagonal + usize::from(from != *to);
-            *cell = replaced.min(above + 1).min(left + 1);
-            diagonal = above;
-            left = *cell;
+    let [a, b] = [a, b].map(|word| word.to_lowercase().chars().collect::<Vec<_>>());
+    let mut earlier = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let replaced = at(&above, j) + usize::from(from != to);
+            let mut least = replaced.min(at(&above, j + 1) + 1).min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(to) && b.get(j - 1) == Some(from);
+            if swapped {
+                least = least.min(at(&earlier, j - 1) + 1);
+            }
+            row.push(least);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        earlier = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or_default()
+    at(&above, b.len())
 }
 
 #[cfg(test)]
@@ -50,6 +68,8 @@ mod tests {
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("OpenAI", "openai"), 0);
+        assert_eq!(distance("modle", "model"), 1);
+        assert_eq!(distance("abc", ""), 3);
     }
 
     #[test]
@@ -58,5 +78,8 @@ mod tests {
         assert_eq!(suggest("opnai", known), Some("openai"));
         assert_eq!(suggest("grok", known), Some("groq"));
         assert_eq!(suggest("mistral", known), None);
+        assert_eq!(suggest("anth", known), Some("anthropic"));
+        assert_eq!(suggest("openai_key", known), Some("openai"));
+        assert_eq!(suggest("ant", known), None);
     }
 }

@@ -113,13 +113,13 @@ fn begins_with(text: &str, start: &str) -> bool {
 }
 
 /// Reads a host that is a literal address.
-fn address(host: &str) -> Option<IpAddr> {
+pub(super) fn address(host: &str) -> Option<IpAddr> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let address: IpAddr = bare.parse().ok()?;
     Some(address.to_canonical())
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+pub(super) fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),

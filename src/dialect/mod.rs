@@ -30,7 +30,7 @@ mod vertex;
 mod vllm;
 mod words;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
@@ -321,6 +321,34 @@ pub static ALL: [&dyn Dialect; 15] = [
 /// not routable inference.
 #[must_use]
 pub fn detect(path: &str) -> Option<(&'static dyn Dialect, Endpoint)> {
+    // Every dialect has many operations to compare with, and a request is looked at more than once.
+    static KNOWN: LazyLock<Vec<(&str, &dyn Dialect, Endpoint)>> = LazyLock::new(|| {
+        let known = COMMON.into_iter();
+        let known = known.map(|path| Some((path, ask_all(path)?)));
+        let known = known.flatten();
+        known
+            .map(|(path, (dialect, endpoint))| (path, dialect, endpoint))
+            .collect()
+    });
+    let known = KNOWN.iter().find(|(known, ..)| *known == path);
+    match known {
+        Some((_, dialect, endpoint)) => Some((*dialect, *endpoint)),
+        None => ask_all(path),
+    }
+}
+
+/// Where SDKs send nearly everything.
+const COMMON: [&str; 7] = [
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/chat/completions",
+    "/openai/v1/chat/completions",
+    "/v1/completions",
+];
+
+fn ask_all(path: &str) -> Option<(&'static dyn Dialect, Endpoint)> {
     ALL.iter()
         .find_map(|dialect| dialect.endpoint(path).map(|endpoint| (*dialect, endpoint)))
 }

@@ -15,17 +15,16 @@ use super::{
     idle::IdleBody,
     models::Catalog,
     refuse::{closed, dialect_of, out_of_memory, refuse, unknown_model, unknown_path},
+    shed::Places,
     upstreams::Inbound,
 };
 use crate::{
-    dialect::{self, Dialect, Endpoint, Unroutable},
-    route::{Collected, Collector, RequestBody, inspect},
+    dialect::{self, Dialect, Endpoint, Located, Unroutable},
+    route::{Collected, Collector, Known, RequestBody, inspect},
     router::{OutcomeRouter, Passed},
 };
 
-/// A caller that sends nothing of its body for this long is gone, or means harm.
-const UPLOAD_IDLE: Duration = Duration::from_secs(15);
-/// And one that takes this long in all would fail its own timeout.
+/// A caller whose body takes this long in all would fail its own timeout.
 const UPLOAD: Duration = Duration::from_secs(300);
 /// A body this short is decoded in no time, whatever it expands to.
 const DECODED_HERE: usize = 512;
@@ -47,6 +46,10 @@ pub(super) struct Rules {
     pub(super) responses: ResponseIds,
     /// How long a call may take to begin its last attempt.
     pub(super) deadline: Duration,
+    /// Bounds how many requests are under way.
+    pub(super) places: Places,
+    /// A caller that sends nothing of its body for as long is gone, or means harm.
+    pub(super) body_idle_timeout: Duration,
     /// Bounds how many bodies are decoded at a time.
     pub(super) decoders: Arc<Semaphore>,
     /// Bounds what the collected bodies of all requests take.
@@ -57,8 +60,8 @@ pub(super) struct Rules {
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) request: Request<Inbound>,
-    /// The model it names, if it is to be routed.
-    pub(super) model: Option<String>,
+    /// What it asks for, if it is to be routed.
+    pub(super) located: Option<Arc<Located>>,
     /// What its body takes of the memory.
     pub(super) share: Option<Share>,
 }
@@ -94,10 +97,10 @@ impl Rules {
                 let dialect = dialect_of(&parts.headers);
                 return Err(refuse(dialect, StatusCode::BAD_REQUEST, message).into());
             }
-            let body = Body::new(IdleBody::new(body, UPLOAD_IDLE));
+            let body = Body::new(IdleBody::new(body, self.body_idle_timeout));
             return Ok(Admitted {
                 request: Request::from_parts(parts, RequestBody::untouched(body)),
-                model: None,
+                located: None,
                 share: None,
             });
         };
@@ -144,23 +147,30 @@ impl Call {
             self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
         })?;
         let mut share = rules.budget.share();
-        let collected = timeout(UPLOAD, self.collect(body, max_body, &mut share));
+        let collected = timeout(UPLOAD, self.collect(body, rules, &mut share));
         let mut chunks = collected.await.unwrap_or_else(|_| Err(self.too_slow()))?;
         if let Some(coding) = coding {
             let decoded = self.decode(coding, chunks, rules, &mut share).await?;
             chunks = VecDeque::from([decoded]);
         }
-        let model = self.model(&parts, chunks.make_contiguous())?;
-        if !rules.serves(&model, caller) {
+        let located = self.locate(&parts, chunks.make_contiguous())?;
+        let model = &located.model;
+        if !rules.serves(model, caller) {
             let served = rules.catalog.names(caller);
-            return Err(unknown_model(self.dialect, &model, served).into());
+            return Err(unknown_model(self.dialect, model, served).into());
         }
+        let located = Arc::new(located);
+        parts.extensions.insert(Known {
+            dialect: self.dialect,
+            endpoint: self.endpoint,
+            located: located.clone(),
+        });
         // The body has its true length from here on, and no trailers.
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.remove(header::TRAILER);
         Ok(Admitted {
             request: Request::from_parts(parts, RequestBody::whole(chunks, None)),
-            model: Some(model),
+            located: Some(located),
             share: Some(share),
         })
     }
@@ -168,9 +178,10 @@ impl Call {
     async fn collect(
         &self,
         body: Body,
-        max_body: usize,
+        rules: &Rules,
         share: &mut Share,
     ) -> Result<VecDeque<Bytes>, Refused> {
+        let max_body = rules.router.max_body();
         let mut collector = Collector::new(body, max_body);
         loop {
             let seen = collector.len();
@@ -178,7 +189,7 @@ impl Call {
                 std::task::Poll::Pending if collector.len() > seen => std::task::Poll::Ready(None),
                 polled => polled.map(Some),
             });
-            let progress = timeout(UPLOAD_IDLE, progress).await;
+            let progress = timeout(rules.body_idle_timeout, progress).await;
             // What is announced is not yet here, and may never be.
             share
                 .resize(collector.len())
@@ -235,7 +246,7 @@ impl Call {
         Ok(decoded)
     }
 
-    fn model(&self, parts: &Parts, chunks: &[Bytes]) -> Result<String, Refused> {
+    fn locate(&self, parts: &Parts, chunks: &[Bytes]) -> Result<Located, Refused> {
         let target = parts
             .uri
             .path_and_query()
@@ -244,7 +255,6 @@ impl Call {
         let content_type = content_type.and_then(|value| value.to_str().ok());
         self.dialect
             .locate(self.endpoint, target, content_type, chunks)
-            .map(|located| located.model)
             .map_err(|why| {
                 let message = match why {
                     Unroutable::TooDeep => "The body is nested deeper than 128 levels.",
@@ -283,7 +293,7 @@ impl Call {
 
 /// Whether all servers in a row take a path for the same: what one resolves or unescapes, another may
 /// have let pass.
-fn is_plain(path: &str) -> bool {
+pub(super) fn is_plain(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let escapes = ["%2f", "%5c", "\\"].iter().any(|it| lower.contains(it));
     // Some servers count what follows a semicolon not to the segment.

@@ -11,6 +11,7 @@ use super::{
     headers::Headers,
     models::Catalog,
     service::{Gateway, Live},
+    shed::Places,
     upstreams::{Clients, Upstreams},
 };
 use crate::{
@@ -34,6 +35,8 @@ pub struct Builder {
     pass_unknown_models: bool,
     shadow_percent: f64,
     max_buffered: usize,
+    max_requests: usize,
+    body_idle_timeout: Duration,
     headers: Headers,
     keys: Vec<ClientKey>,
     spending: Spending,
@@ -52,6 +55,8 @@ impl Builder {
             pass_unknown_models: false,
             shadow_percent: 0.0,
             max_buffered: Limits::default().max_buffered,
+            max_requests: Limits::default().max_requests,
+            body_idle_timeout: Limits::default().body_idle_timeout,
             headers: Headers::new(),
             keys: Vec::new(),
             spending: Spending::default(),
@@ -66,7 +71,9 @@ impl Builder {
             .shadow_percent(config.shadow_percent)
             .max_buffered_bytes(config.limits.max_buffered)
             .headers(config.headers.into())
-            .client_keys(config.keys.into_iter().map(ClientKey::from));
+            .client_keys(config.keys.into_iter().map(ClientKey::from))
+            .max_requests(config.limits.max_requests)
+            .body_idle_timeout(config.limits.body_idle_timeout);
         if let Some((upstream, connection)) = config.default_upstream {
             builder = builder
                 .default_upstream(upstream)
@@ -167,8 +174,21 @@ impl Builder {
     /// Goes on with what a gateway before it has counted and remembers for its callers: what their
     /// keys have spent, and the providers' ids of answers. For a configuration that is read anew.
     pub fn take_over(mut self, running: &Gateway) -> Self {
-        self.spending = running.spending().clone();
-        self.responses = running.responses().clone();
+        self.spending = running.spending();
+        self.responses = running.responses();
+        self
+    }
+
+    /// Sets how many requests may be under way at a time, each until the last byte of its answer;
+    /// others are answered 503 at once. Default: 4096, at least 1.
+    pub fn max_requests(mut self, requests: usize) -> Self {
+        self.max_requests = requests;
+        self
+    }
+
+    /// Sets how long a caller may send nothing of a body that it has begun. Default: 15 s.
+    pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.body_idle_timeout = timeout;
         self
     }
 
@@ -209,16 +229,22 @@ impl Builder {
         let shadows = self.check()?;
         let budget = before.map(|before| &before.rules.budget);
         let budget = budget.filter(|budget| budget.is_of(self.max_buffered));
+        let places = before.map(|before| &before.rules.places);
+        let places = places.filter(|places| places.is_of(self.max_requests));
         let spending = before.map_or(self.spending, |it| it.rules.access.spending.clone());
+        let access = Access::new(self.keys, &self.router, spending)?;
+        access.warn_of_free_targets(&self.router);
         let rules = Arc::new(Rules {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),
             pass_unknown_models: self.pass_unknown_models,
             headers: self.headers.build()?,
-            access: Access::new(self.keys, &self.router, spending)?,
+            access,
             catalog: Catalog::new(&self.router, self.pass_unknown_models),
             responses: before.map_or(self.responses, |it| it.rules.responses.clone()),
             deadline: self.deadline,
+            places: places.map_or_else(|| Places::new(self.max_requests), Places::clone),
+            body_idle_timeout: self.body_idle_timeout,
             budget: budget.map_or_else(|| Budget::new(self.max_buffered), Budget::clone),
             decoders: before.map_or_else(decoders, |before| before.rules.decoders.clone()),
         });

@@ -12,11 +12,12 @@ use super::{
     access::{Account, Caller},
     admit::Rules,
     feedback::Scope,
+    shed::Place,
 };
 use crate::{hints::Call, router::OutcomeId};
 
 /// Notes what only the end of a call tells: what it has cost, to its client key, and what the provider
-/// calls its answer.
+/// calls its answer. Its place is free then.
 ///
 /// Dropped after all else that belongs to the call, whatever ends it: the body of the answer, or a
 /// caller that goes away.
@@ -28,16 +29,18 @@ pub(super) struct Ending {
     scope: Scope,
     /// Whose answer is delivered, until it is known what the provider calls it.
     unnamed: Option<OutcomeId>,
+    _place: Place,
 }
 
 impl Ending {
-    pub(super) fn new(rules: &Arc<Rules>, call: &Call, caller: Caller<'_>) -> Self {
+    pub(super) fn new(rules: &Arc<Rules>, call: &Call, caller: Caller<'_>, place: Place) -> Self {
         Self {
             rules: rules.clone(),
             call: call.clone(),
             account: caller.account(),
             scope: caller.scope(),
             unnamed: None,
+            _place: place,
         }
     }
 

@@ -9,7 +9,8 @@
 //!   was checked: a body that is too large, malformed, badly compressed or that names no served
 //!   model is refused in the caller's dialect;
 //! * `GET /v1/models` lists what may be named as a model, and says if other models pass, too;
-//!   `POST /outcome/feedback` takes in how good an answer was; `GET /healthz` says that it is alive;
+//!   `POST /outcome/feedback` takes in how good an answer was; `GET /healthz` says that it is alive, and `GET /readyz` whether it goes on taking requests: 503
+//!   while its server stops;
 //! * everything else goes to the default upstream if there is one, else it is a 404; by the methods
 //!   GET, HEAD, POST, PUT, PATCH and DELETE only, and never what is inference but cannot be read.
 //!
@@ -111,6 +112,8 @@ mod reload;
 pub mod scripted;
 mod server;
 mod service;
+mod shed;
+mod tunnel;
 mod upstreams;
 mod watch;
 

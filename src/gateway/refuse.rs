@@ -194,9 +194,14 @@ pub(super) fn wrong_dialect(
 
 /// Answers a request that finds no memory left for its body.
 pub(super) fn out_of_memory(dialect: &dyn Dialect) -> Response<Body> {
+    busy(dialect, "Too many large requests are under way.")
+}
+
+/// Answers a request that there is no room for now.
+pub(super) fn busy(dialect: &dyn Dialect, message: &str) -> Response<Body> {
     let refusal = Refusal {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        message: "Too many large requests are under way.",
+        message,
         retry_after: Some(Duration::from_secs(1)),
         quota: false,
     };

@@ -11,6 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, request::Parts};
+use hyper::ext::Protocol;
 use tower::{Service, ServiceExt as _};
 
 use super::{
@@ -20,7 +21,11 @@ use super::{
     ending::{Ending, EndingBody},
     feedback::{self, ResponseIds, Scope},
     headers::{self, Hint},
-    refuse::{denied, dialect_of, failed, other_method, spent, unknown_pin, wrong_dialect},
+    refuse::{
+        busy, denied, dialect_of, failed, other_method, refuse, spent, unknown_pin, wrong_dialect,
+    },
+    server::Draining,
+    tunnel::Asked,
     upstreams::Upstreams,
 };
 use crate::{
@@ -128,6 +133,13 @@ impl Gateway {
         axum::Router::new().fallback_service(self)
     }
 
+    /// Returns whether everybody who can connect may use it: there are no
+    /// [client keys](Builder::client_keys).
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.live().rules.access.is_open()
+    }
+
     /// Returns what the client keys have spent, to be kept over a restart.
     #[must_use]
     pub fn spending(&self) -> Spending {
@@ -144,16 +156,25 @@ impl Live {
         let rules = &self.rules;
         let (mut parts, body) = request.into_parts();
         let trailers = headers::takes_trailers(&parts);
+        let websocket = Asked::take(&mut parts);
         headers::enter(&mut parts);
         // TRACE and CONNECT, and whatever else a provider may do with a key that is not the caller's.
+        if parts.extensions.get::<Protocol>().is_some() {
+            let message = "Websockets are tunnelled over HTTP/1.1 alone.";
+            let dialect = dialect_of(&parts.headers);
+            return refuse(dialect, StatusCode::NOT_IMPLEMENTED, message);
+        }
         if !METHODS.contains(&parts.method) {
             return other_method(&parts.headers, &parts.method);
         }
-        if is_health(&parts) {
-            return Response::new(Body::from("ok\n"));
+        if let Some(answer) = health(&parts) {
+            return answer;
         }
         let dialect = dialect::detect(parts.uri.path())
             .map_or_else(|| dialect_of(&parts.headers), |(dialect, _)| dialect);
+        let Some(place) = rules.places.take() else {
+            return busy(dialect, "Too many requests are under way.");
+        };
         let caller = match rules.access.caller(&parts) {
             Ok(caller) => caller,
             Err(why) => return denied(dialect, why),
@@ -169,34 +190,37 @@ impl Live {
             return answer;
         }
         // Nothing else costs anything.
-        if parts.method == Method::POST
+        if (parts.method == Method::POST || websocket.is_some())
             && let Err((dollars, left)) = caller.check_spending(rules.router.wall())
         {
             return spent(dialect, dollars, left);
         }
+        if let Some(asked) = websocket {
+            return self.tunnel(parts, asked, caller, place).await;
+        }
         // Held until the answer's head is there: until then the body may have to be sent once more.
         let Admitted {
             mut request,
-            model,
+            located,
             share: _share,
         } = match rules.admit(parts, body, caller).await {
             Ok(admitted) => admitted,
             Err(refusal) => return *refusal,
         };
-        if let (Some(pin), Some(model)) = (&pin, &model) {
+        if let (Some(pin), Some(located)) = (&pin, &located) {
             let pin = (rules.headers.hint(Hint::Pin), pin.as_str());
-            if let Some(refusal) = unknown_pin(dialect, &rules.router, model, pin) {
+            if let Some(refusal) = unknown_pin(dialect, &rules.router, &located.model, pin) {
                 return refusal;
             }
         }
         let call = Call::new();
-        let mut ending = Ending::new(rules, &call, caller);
+        let mut ending = Ending::new(rules, &call, caller, place);
         request.extensions_mut().insert(call.clone());
         match self.stack.clone().oneshot(request).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
-                if let Some(model) = model.filter(|_| is_refusal(&parts, &call))
-                    && let Some(mut refusal) = wrong_dialect(dialect, &rules.router, &model)
+                if let Some(located) = located.filter(|_| is_refusal(&parts, &call))
+                    && let Some(mut refusal) = wrong_dialect(dialect, &rules.router, &located.model)
                 {
                     let headers = refusal.headers_mut();
                     rules.headers.explain(headers, call.decision());
@@ -296,9 +320,24 @@ fn observed(builder: router::Builder, observers: &[Arc<dyn Observe>]) -> router:
     observers.fold(builder, router::Builder::observer)
 }
 
-/// Whether it is asked that the gateway is alive: whoever asks needs no key for that.
-fn is_health(parts: &Parts) -> bool {
-    matches!(parts.method, Method::GET | Method::HEAD) && parts.uri.path() == "/healthz"
+/// Where it is asked whether more requests are welcome.
+pub(super) const READY: &str = "/readyz";
+
+/// Answers whether the gateway is alive, and whether it stays: whoever asks needs no key for that,
+/// and is answered however much is under way. What upstreams are up to is no part of it: with all of
+/// them down, another gateway could do no better, and this one knows best when they are back.
+fn health(parts: &Parts) -> Option<Response<Body>> {
+    let path = parts.uri.path();
+    if !matches!(parts.method, Method::GET | Method::HEAD) || !matches!(path, "/healthz" | READY) {
+        return None;
+    }
+    let draining = parts.extensions.get::<Draining>();
+    let mut response = Response::new(Body::from("ok\n"));
+    if path == READY && draining.is_some_and(Draining::has_begun) {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        *response.body_mut() = Body::from("stopping\n");
+    }
+    Some(response)
 }
 
 /// Whether routing has answered that no target may serve a request: no upstream was asked.

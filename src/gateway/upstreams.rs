@@ -1,4 +1,5 @@
 use std::{
+    collections::VecDeque,
     error::Error as StdError,
     fmt,
     future::Future,
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, request::Parts};
+use http::{HeaderValue, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
 use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::{
@@ -27,7 +28,7 @@ use super::{
 use crate::{
     config::{Connection, Timeouts},
     dialect::{self, Addressed},
-    hints::Call,
+    hints::{Call, Routed},
     route::{RequestBody, readdress},
     router::Upstream,
 };
@@ -68,18 +69,24 @@ impl Default for Clients {
 impl Clients {
     fn route(&mut self, connection: Connection) -> Route {
         let Connection { timeouts, http2 } = connection;
-        let connect = timeouts.connect;
+        Route {
+            client: self.client(timeouts.connect, http2),
+            plain: self.client(timeouts.connect, false),
+            timeouts,
+        }
+    }
+
+    fn client(&mut self, connect: Duration, http2: bool) -> HttpClient {
         let like = |(of, h2, _): &&(Duration, bool, HttpClient)| (*of, *h2) == (connect, http2);
         if let Some((.., client)) = self.known.iter().find(like) {
-            let client = client.clone();
-            return Route { client, timeouts };
+            return client.clone();
         }
         let client = match self.spare.iter().find(like) {
             Some((.., client)) => client.clone(),
             None => client(self.tls.clone(), connect, http2),
         };
         self.known.push((connect, http2, client.clone()));
-        Route { client, timeouts }
+        client
     }
 }
 
@@ -95,6 +102,8 @@ struct Inner {
 #[derive(Clone)]
 struct Route {
     client: HttpClient,
+    /// For what HTTP/1 alone can do.
+    plain: HttpClient,
     timeouts: Timeouts,
 }
 
@@ -133,14 +142,48 @@ impl Upstreams {
 }
 
 impl Inner {
-    fn route(&self, parts: &Parts) -> &Route {
-        let Some(routed) = parts.extensions.get::<Call>().and_then(Call::last) else {
+    fn route(&self, routed: Option<&Routed>) -> &Route {
+        let Some(routed) = routed else {
             return &self.fallback_route;
         };
         self.routes
             .iter()
             .find(|(pool, target, _)| pool == routed.pool() && target == routed.target())
             .map_or(&self.fallback_route, |(_, _, route)| route)
+    }
+
+    /// Addresses what routing did not. Everything came in without a host; what routing addressed has
+    /// one now.
+    fn complete(&self, parts: &mut Parts) -> Result<(), BoxError> {
+        if parts.uri.authority().is_none() {
+            let upstream = self.fallback.as_ref();
+            address(parts, upstream.ok_or("no upstream serves this request")?);
+        }
+        Ok(())
+    }
+}
+
+impl Upstreams {
+    /// Asks for a websocket, which HTTP/1 alone has. Returns the answer, and how long the websocket may
+    /// be silent.
+    pub(super) async fn upgrade(
+        &self,
+        mut parts: Parts,
+        routed: Option<&Routed>,
+    ) -> Result<(Response<IdleBody<Incoming>>, Duration), BoxError> {
+        let route = self.inner.route(routed);
+        self.inner.complete(&mut parts)?;
+        let headers = &mut parts.headers;
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        let body = RequestBody::whole(VecDeque::new(), None);
+        let answered = route.plain.request(Request::from_parts(parts, body));
+        let Timeouts { attempt, idle, .. } = route.timeouts;
+        match timeout(attempt, answered).await {
+            Ok(answered) => Ok((answered?.map(|body| IdleBody::new(body, idle)), idle)),
+            Err(_) => Err(Elapsed::new().into()),
+        }
     }
 }
 
@@ -155,17 +198,15 @@ impl Service<Request<Outbound>> for Upstreams {
 
     fn call(&mut self, request: Request<Outbound>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let Route { client, timeouts } = self.inner.route(&parts).clone();
-        // Everything came in without a host; what routing addressed has one now.
-        if parts.uri.authority().is_none() {
-            match &self.inner.fallback {
-                Some(upstream) => address(&mut parts, upstream),
-                None => return Box::pin(async { Err("no upstream serves this request".into()) }),
-            }
+        let routed = parts.extensions.get::<Call>().and_then(Call::last);
+        let route = self.inner.route(routed.as_ref());
+        if let Err(error) = self.inner.complete(&mut parts) {
+            return Box::pin(async { Err(error) });
         }
-        let request = Request::from_parts(parts, body);
+        let timeouts = route.timeouts;
+        let answered = route.client.request(Request::from_parts(parts, body));
         Box::pin(async move {
-            match timeout(timeouts.attempt, client.request(request)).await {
+            match timeout(timeouts.attempt, answered).await {
                 Ok(answered) => Ok(answered?.map(|body| IdleBody::new(body, timeouts.idle))),
                 Err(_) => Err(Elapsed::new().into()),
             }
@@ -182,7 +223,7 @@ impl fmt::Debug for Upstreams {
 }
 
 /// Sends a request that was not routed to an upstream, without the caller's credentials.
-fn address(parts: &mut Parts, upstream: &Upstream) {
+pub(super) fn address(parts: &mut Parts, upstream: &Upstream) {
     let path = parts.uri.path();
     let (dialect, path) = match dialect::detect(path) {
         Some((dialect, endpoint)) => {

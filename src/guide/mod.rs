@@ -1,5 +1,6 @@
 //! Guides: how to stack the layers, who repeats what, what the classes mean, which providers are
-//! understood, which target can take a request, and how the router decides and learns.
+//! understood, which target can take a request, how the router decides and learns, and how to come from
+//! LiteLLM.
 
 #[doc = include_str!("failure_classes.md")]
 pub mod failure_classes {}
@@ -12,6 +13,10 @@ pub mod layer_order {}
 
 #[doc = include_str!("learning.md")]
 pub mod learning {}
+
+#[cfg(feature = "gateway")]
+#[doc = include_str!("litellm.md")]
+pub mod litellm {}
 
 #[doc = include_str!("providers.md")]
 pub mod providers {}

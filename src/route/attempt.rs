@@ -9,11 +9,15 @@ use http::{HeaderMap, Response, StatusCode, Uri, header, response::Parts};
 use http_body::Frame;
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::{
+    abridge::Abridged,
     checking::{Checking, JUDGED},
+    hold::MAX_BYTES,
     inspect::is_encoded,
     shape::{Shape, shape_of},
+    span::{self, Ended},
     stall::Stall,
     usage::{UsageFilter, refuses_to_tell},
 };
@@ -24,11 +28,11 @@ use crate::{
         Verdict, classify_and_read, read,
     },
     dialect::{
-        Dialect,
+        Dialect, EndpointKind,
         stream::{Framing, Observer},
     },
     hints::{AttemptIndex, Call, Mark},
-    router::{Outcome, OutcomeId, OutcomeRouter, Ticket},
+    router::{Outcome, OutcomeId, OutcomeRouter, Routed, Ticket},
 };
 
 /// One open attempt: what was seen of its answer, and the ticket it will settle.
@@ -36,6 +40,8 @@ pub(super) struct Attempt {
     router: OutcomeRouter,
     /// Present until the attempt is settled.
     ticket: Option<Ticket>,
+    /// Ends with the attempt.
+    span: Span,
     call: Option<(Call, AttemptIndex)>,
     asked: Asked,
     head: Option<Head>,
@@ -55,6 +61,7 @@ pub(super) struct Attempt {
 pub(super) struct Asked {
     pub(super) uri: Uri,
     pub(super) dialect: &'static dyn Dialect,
+    pub(super) kind: EndpointKind,
     /// Whether the answer was asked for as a stream.
     pub(super) stream: bool,
 }
@@ -79,6 +86,8 @@ enum Watch {
         chunks: SmallVec<[Bytes; 1]>,
         len: usize,
     },
+    /// Kept without what is long in it.
+    Abridged(Abridged),
     /// Event by event.
     Stream(Box<Observer>),
 }
@@ -103,6 +112,7 @@ impl Attempt {
         // It is large, and handed on from state to state.
         Box::new(Self {
             router: router.clone(),
+            span: span::open(ticket.routed(), &asked),
             ticket: Some(ticket),
             call,
             asked,
@@ -127,6 +137,11 @@ impl Attempt {
         asked.then(|| Box::new(UsageFilter::new(self.asked.dialect)))
     }
 
+    /// Returns the span, for what is polled on its behalf.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Tells the caller who serves.
     pub(super) fn announce<R>(&self, response: &mut Response<R>) {
         if let Some(ticket) = &self.ticket {
@@ -140,6 +155,7 @@ impl Attempt {
 
     /// Takes in the head of the answer, which came at `now`.
     pub(super) fn head(&mut self, parts: &Parts, now: Instant) -> Shape {
+        span::answered(&self.span, parts.status);
         let wall = self.router.wall();
         let seen = Seen::head(self.asked.uri.path(), parts.status, &parts.headers, wall);
         let (verdict, _) = self.classify(&seen);
@@ -195,8 +211,15 @@ impl Attempt {
     /// Takes in one frame of the body.
     pub(super) fn frame(&mut self, frame: &Frame<Bytes>) {
         let Some(data) = frame.data_ref() else { return };
+        self.abridge(data.len());
         match &mut self.watch {
             Watch::Opaque => {}
+            Watch::Abridged(text) => {
+                text.feed(data);
+                if text.text().len() > JUDGED {
+                    self.watch = Watch::Opaque;
+                }
+            }
             Watch::Whole { chunks, len } => {
                 *len = len.saturating_add(data.len());
                 if *len > JUDGED {
@@ -231,6 +254,26 @@ impl Attempt {
                     }
                 }
             }
+        }
+    }
+
+    /// Goes over to what is enough for the rules that ship, once `more` bytes make an answer longer
+    /// than what is held. Whoever else judges answers gets them as they are.
+    fn abridge(&mut self, more: usize) {
+        let Watch::Whole { chunks, len } = &self.watch else {
+            return;
+        };
+        let good = self
+            .head
+            .as_ref()
+            .is_some_and(|head| head.status.is_success());
+        let ours = self.checking.is_none() && self.router.classifier().is_none();
+        if len.saturating_add(more) > MAX_BYTES && good && ours {
+            let mut text = Abridged::default();
+            for chunk in chunks {
+                text.feed(chunk);
+            }
+            self.watch = Watch::Abridged(text);
         }
     }
 
@@ -293,6 +336,7 @@ impl Attempt {
         let body = match &self.watch {
             Watch::Opaque => BodySeen::Opaque,
             Watch::Whole { chunks, .. } => BodySeen::Whole(join(chunks)),
+            Watch::Abridged(text) => BodySeen::Whole(Cow::Borrowed(text.text())),
             Watch::Stream(observer) => BodySeen::Stream(observer.summary()),
         };
         let headers = headers.unwrap_or(&head.headers);
@@ -374,6 +418,7 @@ impl Attempt {
         let head = self.head.as_ref();
         let limits = head.map(|head| head.limits).unwrap_or_default();
         let usage = usage.or_else(|| head?.usage);
+        let class = verdict.class;
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
             .usage(usage)
@@ -382,8 +427,24 @@ impl Attempt {
         if self.released {
             outcome = outcome.untimed();
         }
+        let routed = (!self.span.is_disabled()).then(|| ticket.routed().clone());
         let cost = ticket.settle_at(outcome, now);
         self.note_cost(usage, cost);
+        self.tell(routed.as_ref(), class, usage, cost);
+    }
+
+    /// Tells the span how it ended.
+    fn tell(&self, routed: Option<&Routed>, class: Class, usage: Option<Usage>, cost: Option<f64>) {
+        if let Some(routed) = routed {
+            let ended = Ended {
+                class,
+                model: routed.model(),
+                usage,
+                first_content: self.first_content,
+                cost,
+            };
+            span::ended(&self.span, &ended);
+        }
     }
 
     /// Tells the call what the attempt used and cost.
@@ -428,10 +489,12 @@ impl Drop for Attempt {
         }
         tracing::debug!(target = %ticket.target(), "attempt dropped while open");
         let has_failed = failed.is_some();
+        let class = failed.map_or(Class::Abandoned, |verdict| verdict.class);
         // What came of the answer was paid for.
         let usage = self.observer().and_then(|o| o.summary().usage);
         let usage = usage.or_else(|| self.head.as_ref()?.usage);
         if let Some(ticket) = self.ticket.take() {
+            let routed = (!self.span.is_disabled()).then(|| ticket.routed().clone());
             let gap = self.stall.as_mut().and_then(Stall::largest);
             let cost = match gap.filter(|_| !has_failed) {
                 Some(gap) => {
@@ -442,6 +505,7 @@ impl Drop for Attempt {
                 None => ticket.drop_used(usage),
             };
             self.note_cost(usage, cost);
+            self.tell(routed.as_ref(), class, usage, cost);
         }
     }
 }

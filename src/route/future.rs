@@ -165,7 +165,10 @@ where
                             mut handle,
                             attempt,
                         } => {
-                            let future = handle.service.call(request);
+                            let future = {
+                                let _inside = attempt.as_ref().map(|(it, _)| it.span().enter());
+                                handle.service.call(request)
+                            };
                             State::Calling { future, attempt }
                         }
                         Step::Wait { mut prepared, wait } => {
@@ -182,8 +185,11 @@ where
                     }
                 }
                 StateProj::Calling { future, attempt } => {
-                    let result = ready!(future.poll(cx));
-                    match (result, attempt.take()) {
+                    let polled = {
+                        let _inside = attempt.as_ref().map(|(it, _)| it.span().enter());
+                        future.poll(cx)
+                    };
+                    match (ready!(polled), attempt.take()) {
                         (Ok(mut response), Some((attempt, hold_back))) => {
                             attempt.announce(&mut response);
                             let now = this.router.now();

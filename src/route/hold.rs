@@ -20,7 +20,7 @@ use super::{
 use crate::{classify::Transport, dialect::stream::Observer, router::OutcomeRouter};
 
 /// No more than this of a body is held, comments and all.
-const MAX_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BYTES: usize = 64 * 1024;
 /// Nor in more pieces: each costs more than a crumb holds.
 const MAX_FRAMES: usize = 4096;
 /// No more than this many events of a stream, and no longer than this.
@@ -85,7 +85,11 @@ impl<R: Body<Data = Bytes>> Holding<R> {
     /// Reads on until the answer may be released.
     pub(super) fn poll(&mut self, router: &OutcomeRouter, cx: &mut Context<'_>) -> Poll<()> {
         while !self.is_decided() {
-            let Poll::Ready(polled) = self.body.as_mut().poll_frame(cx) else {
+            let polled = {
+                let _inside = self.attempt.as_ref().map(|it| it.span().enter());
+                self.body.as_mut().poll_frame(cx)
+            };
+            let Poll::Ready(polled) = polled else {
                 return self.poll_deadline(router, cx);
             };
             match polled {

@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 use http_body::SizeHint;
 
-use super::signature;
+use super::{prepare::Known, signature};
 use crate::{
     dialect::{self, Dialect, Endpoint},
     router::{OutcomeRouter, Passed},
@@ -13,6 +13,9 @@ pub(crate) fn inspect(
     size: &SizeHint,
     router: &OutcomeRouter,
 ) -> Result<(&'static dyn Dialect, Endpoint), Passed> {
+    if let Some(known) = parts.extensions.get::<Known>() {
+        return Ok((known.dialect, known.endpoint));
+    }
     let headers = &parts.headers;
     if parts.method != Method::POST || headers.contains_key(header::UPGRADE) {
         return Err(Passed::NotInference);

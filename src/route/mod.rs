@@ -25,6 +25,7 @@
 //! # Ok::<(), tower_outcome::BuildError>(())
 //! ```
 
+mod abridge;
 mod attempt;
 mod checking;
 mod collect;
@@ -40,6 +41,7 @@ mod rewrite;
 mod service;
 mod shape;
 mod signature;
+mod span;
 mod stall;
 mod usage;
 mod waiting;
@@ -53,4 +55,8 @@ pub use self::{
     response_body::ResponseBody, service::OutcomeRouting,
 };
 #[cfg(feature = "gateway")]
-pub(crate) use self::{prepare::DryRun, rewrite::readdress};
+pub(crate) use self::{
+    prepare::{DryRun, Known},
+    refusal::refuse,
+    rewrite::readdress,
+};

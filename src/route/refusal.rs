@@ -12,7 +12,7 @@ use crate::{
 const WORTH_A_RETRY: Duration = Duration::from_secs(60);
 
 /// Builds the answer to a request that nobody serves now, as the caller's SDK expects errors.
-pub(super) fn refuse(dialect: &dyn Dialect, why: &Unavailable) -> Response<Bytes> {
+pub(crate) fn refuse(dialect: &dyn Dialect, why: &Unavailable) -> Response<Bytes> {
     let status = if why.is_nobody_free() {
         StatusCode::TOO_MANY_REQUESTS
     } else {

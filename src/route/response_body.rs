@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tracing::Span;
 
 use super::{attempt::Attempt, request_body::plus, usage::UsageFilter};
 use crate::classify::Transport;
@@ -156,10 +157,13 @@ impl<R: Body<Data = Bytes>> Watched<R> {
             None => {}
         }
         let rest = self.rest.as_mut();
+        let span = self.attempt.as_ref().map(|attempt| attempt.span().clone());
+        let inside = span.as_ref().map(Span::enter);
         let polled = match self.attempt.as_mut().and_then(|attempt| attempt.stall()) {
             Some(stall) => ready!(stall.poll(cx, |cx| rest.poll_frame(cx))),
             None => ready!(rest.poll_frame(cx)),
         };
+        drop(inside);
         match &polled {
             Some(Ok(frame)) => {
                 if let Some(attempt) = &mut self.attempt {

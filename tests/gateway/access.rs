@@ -10,12 +10,13 @@ use serde_json::Value;
 use tower::ServiceExt;
 use tower_outcome::{
     OutcomeRouter, Pool, Price, Target,
+    config::Config,
     gateway::{Builder, ClientKey, Gateway},
 };
 
 use crate::support::*;
 
-const OK: &str = "{\"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}],\
+const OK: &str = "{\"id\":\"chatcmpl-1\",\"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}],\
                   \"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":1000}}";
 const GEMINI: &str = "/v1beta/models/first:generateContent";
 
@@ -238,6 +239,46 @@ async fn a_key_spends_what_it_may_in_a_day_and_no_more() {
     restarted.spending().resume(&spent, now);
     let address = start(restarted).await;
     assert_eq!(chat(address, "key-of-frugal", "first").await.status(), 429);
+}
+
+#[tokio::test]
+async fn keys_come_from_the_configuration_and_go_with_it() {
+    let provider = Raw::json(200, OK).await;
+    // Of "key-of-file" and "key-of-later", as sha256sum prints them.
+    let first = "e5d772630ffa4c5b19e17420b9f10f207db91f362ca7b04ad0117a800e7d4dc1";
+    let later = "128c7dad58c5776d1951fa44d8d9fa428e94d37c493c3038d7414dd596221a69";
+    let config = |key: &str| {
+        let text = format!(
+            "[[upstream]]\nname = \"p\"\nbase_url = \"http://{}/v1\"\n\
+             [[pool]]\nname = \"chat\"\n\
+             targets = [{{ model = \"first\", upstream = \"p\", \
+             price = {{ input = 500.0, output = 500.0 }} }}]\n\
+             [[key]]\nname = \"team\"\nsha256 = \"{key}\"\ndaily_dollars = 1.5\n",
+            provider.address
+        );
+        Config::parse("gateway.toml", &text, |_| None).unwrap()
+    };
+    let gateway = Gateway::from_config(config(first)).unwrap();
+    let address = start(gateway.clone()).await;
+    assert_eq!(chat(address, "key-of-later", "chat").await.status(), 401);
+    let answered = chat(address, "key-of-file", "chat").await;
+    assert_eq!(answered.status(), 200);
+
+    gateway.reload(config(later)).unwrap();
+
+    assert_eq!(chat(address, "key-of-file", "chat").await.status(), 401);
+    assert_eq!(chat(address, "key-of-later", "chat").await.status(), 200);
+    // The second dollar: the name of the key has stayed.
+    assert_eq!(chat(address, "key-of-later", "chat").await.status(), 429);
+    // What was answered before can still be scored.
+    let id = text(answered.headers(), "x-outcome-id");
+    let feedback =
+        format!("[{{\"id\":\"{id}\",\"score\":1}},{{\"id\":\"chatcmpl-1\",\"score\":1}}]");
+    let key = [("api-key", "key-of-later")];
+    let told = call(address, "/outcome/feedback", &key, Some(feedback)).await;
+    let told = json(&told);
+    assert_eq!(told["results"][0]["taken"], true, "{told}");
+    assert_eq!(told["results"][1]["taken"], true, "{told}");
 }
 
 #[tokio::test]

@@ -62,7 +62,9 @@ impl Drop for File {
 /// A pool of these models, each at an upstream of its own.
 fn config(targets: &[(&str, &str)], more: &str) -> String {
     let any = "\"127.0.0.1:0\"";
-    let mut text = format!("listen = {any}\nadmin = {{ listen = {any} }}\n{more}");
+    let mut text = format!(
+        "listen = {any}\nadmin = {{ listen = {any} }}\nstore = {{ enabled = false }}\n{more}"
+    );
     for (model, base_url) in targets {
         text += &format!("[[upstream]]\nname = \"{model}\"\nbase_url = \"{base_url}\"\n");
     }

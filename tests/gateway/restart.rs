@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStderr, Command},
@@ -83,7 +84,7 @@ impl Folder {
         let folder = std::env::temp_dir().join(folder);
         fs::create_dir(&folder).unwrap();
         let config = format!(
-            "listen = \"127.0.0.1:0\"\n\
+            "listen = \"127.0.0.1:0\"\nadmin = {{ listen = \"127.0.0.1:0\" }}\n\
              [[upstream]]\nname = \"one\"\nbase_url = \"http://{}/v1\"\n\
              [[upstream]]\nname = \"two\"\nbase_url = \"http://{}/v1\"\n\
              [[pool]]\nname = \"chat\"\n\
@@ -110,6 +111,9 @@ const DOWN: &str = "{\"error\":{\"message\":\"down\",\"type\":\"server_error\"}}
 const WELL: &str = "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\
                     \"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
 
+/// Of the key `og-test-key`.
+const KEY_HASH: &str = "efd05195e9d396839a02de0a3159f0dcc8269a68d1229040924f5b89540c3069";
+
 #[tokio::test]
 async fn what_was_learned_is_not_forgotten_over_a_restart() {
     let failing = Raw::json(500, DOWN).await;
@@ -130,11 +134,45 @@ async fn what_was_learned_is_not_forgotten_over_a_restart() {
 
     // It knows at once whom not to ask first.
     let process = Process::start(&folder.0).await;
-    assert!(process.before.is_empty(), "{:?}", process.before);
+    let warned = |line: &String| line.contains("WARN") || line.contains("ERROR");
+    assert!(!process.before.iter().any(warned), "{:?}", process.before);
     let answer = post(process.address, CHAT, ask("first")).await;
     assert_eq!(text(answer.headers(), "x-outcome-model"), "second");
     assert_eq!(text(answer.headers(), "x-outcome-attempts"), "1");
     process.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_client_key_spent_today_is_not_forgotten_over_a_restart() {
+    let used = "],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":100}}";
+    let well = Raw::json(200, &WELL.replace("]}", used)).await;
+    let folder = Folder::new("spent", &well, &well);
+    let file = folder.0.join("gateway.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    let config = format!(
+        "{config}price = {{ input = 1.0, output = 10.0 }}\n\
+         [[key]]\nname = \"team\"\ndaily_dollars = 0.001\nsha256 = \"{KEY_HASH}\"\n"
+    );
+    fs::write(&file, config).unwrap();
+    let ask = async |process: &Process| {
+        let request = Request::post(format!("http://{}{CHAT}", process.address))
+            .header("content-type", "application/json")
+            .header("authorization", "Bearer og-test-key")
+            .body(Full::new(ask("second").into()));
+        send(request.unwrap()).await.status()
+    };
+    let process = Process::start(&folder.0).await;
+    assert_eq!(ask(&process).await, StatusCode::OK);
+    assert_eq!(ask(&process).await, StatusCode::TOO_MANY_REQUESTS);
+    process.stop().await;
+    let process = Process::start(&folder.0).await;
+    assert_eq!(ask(&process).await, StatusCode::TOO_MANY_REQUESTS);
+    process.stop().await;
+    assert!(
+        !fs::read_to_string(folder.state())
+            .unwrap()
+            .contains("og-test-key")
+    );
 }
 
 #[tokio::test]

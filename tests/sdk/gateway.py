@@ -1,5 +1,6 @@
 """The gateway binary, with an upstream and a set of pools for each SDK."""
 
+import hashlib
 import json
 import os
 import re
@@ -22,6 +23,12 @@ name = "{name}"
 base_url = "{url}"
 api_key_env = "SCRIPTED_KEY"
 {dialect}
+"""
+
+KEY = """
+[[key]]
+name = "client"
+sha256 = "{sha256}"
 """
 
 POOL = """
@@ -57,10 +64,12 @@ def config(provider):
 
 
 class Gateway:
-    def __init__(self, binary, provider, directory):
-        path = os.path.join(directory, "outcome.toml")
+    def __init__(self, binary, provider, directory, client_key=None):
+        path = os.path.join(directory, f"outcome-{client_key}.toml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(config(provider))
+            if client_key:
+                file.write(KEY.format(sha256=hashlib.sha256(client_key.encode()).hexdigest()))
         self.process = subprocess.Popen(
             [binary, "serve", "--config", path],
             env={**os.environ, "SCRIPTED_KEY": SECRET, "RUST_LOG": "info"},

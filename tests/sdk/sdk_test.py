@@ -137,6 +137,24 @@ def test_bytes_and_timing_of_a_stream(sdk, gateway, provider):
     assert all(PAUSE / 2 < gap < PAUSE * 3 for gap in gaps), gaps
 
 
+def keys_test(make, provider, binary, directory):
+    """The SDK's key opens the gateway that knows it, and no other."""
+    for client_key, opened in [(KEY, True), ("another-key", False)]:
+        gateway = Gateway(binary, provider, directory, client_key)
+        try:
+            sdk = make(gateway)
+            if opened and sdk.sends_key:
+                assert sdk.plain("plain") == TEXT
+                assert list(sdk.stream("plain")) == WORDS
+                assert sdk.models() is None or sdk.models()
+            else:
+                expect(sdk, 401, lambda: sdk.plain("plain"))
+                expect(sdk, 401, lambda: list(sdk.stream("plain")))
+        finally:
+            gateway.process.kill()
+            gateway.process.wait()
+
+
 def arrivals(pieces, events):
     """When each of these events was there."""
     times, seen = [], b""
@@ -193,6 +211,15 @@ def main():
                     failed += 1
                     print(f"FAILED  {sdk.name} {name}")
                     traceback.print_exc()
+        for make in SDKS:
+            try:
+                keys_test(make, provider, sys.argv[1], directory)
+                passed += 1
+                print(f"ok      {make.name} keys_test")
+            except Exception:
+                failed += 1
+                print(f"FAILED  {make.name} keys_test")
+                traceback.print_exc()
         code = gateway.stop()
         shown = any(secret in gateway.log for secret in [SECRET, KEY, PROMPT])
         for what, good in [("SIGTERM ends it with 0", code == 0), ("no secret or prompt is logged", not shown)]:

@@ -83,6 +83,28 @@ impl Access {
         Ok(access)
     }
 
+    /// What has no price is not counted: a cap does not hold there.
+    pub(super) fn warn_of_free_targets(&self, router: &OutcomeRouter) {
+        if self.keys.iter().all(|key| key.daily_dollars.is_none()) {
+            return;
+        }
+        let pools = router.snapshot().pools;
+        for key in self.keys.iter().filter(|key| key.daily_dollars.is_some()) {
+            let opened = pools
+                .iter()
+                .filter(|pool| Caller(Some(key)).opens(&pool.name));
+            let mut targets = opened.flat_map(|pool| &pool.targets);
+            if let Some(free) = targets.find(|target| target.dollars.is_none()) {
+                tracing::warn!(
+                    key = %key.name,
+                    target = %free.name,
+                    "a key may spend so much a day only, but calls of a target without a price are \
+                     not counted",
+                );
+            }
+        }
+    }
+
     fn add(&mut self, key: ClientKey, router: &OutcomeRouter) -> Result<(), BuildError> {
         let refuse = |why: &str| BuildError::new(format!("client key {:?} {why}", key.name));
         key.check().map_err(|why| refuse(&why))?;
@@ -110,9 +132,13 @@ impl Access {
         Ok(())
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Finds out who sent a request.
     pub(super) fn caller(&self, parts: &Parts) -> Result<Caller<'_>, Denied> {
-        if self.keys.is_empty() {
+        if self.is_open() {
             return Ok(Caller(None));
         }
         let mut denied = if is_signed(parts) {
@@ -122,6 +148,10 @@ impl Access {
         };
         for credential in credentials(parts) {
             denied = Denied::UnknownKey;
+            // Nobody has it hashed at length.
+            if credential.len() > LONGEST_KEY {
+                continue;
+            }
             let index = self.by_digest.get(&Digest::of(&credential));
             if let Some(key) = index.and_then(|index| self.keys.get(*index)) {
                 return Ok(Caller(Some(key)));
@@ -130,6 +160,9 @@ impl Access {
         Err(denied)
     }
 }
+
+/// Longer than any key, in bytes.
+const LONGEST_KEY: usize = 1024;
 
 impl Caller<'_> {
     /// Whether it may be served by a pool.

@@ -133,6 +133,8 @@ const SHOWN: usize = 40;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -209,5 +211,22 @@ mod tests {
     fn f40_reasons_are_not_shown() {
         let read = read(br#"{"id":"canary-1","score":1,"reason":"canary-2"}"#).unwrap();
         assert!(!format!("{read:?}").contains("canary"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_is_taken_or_refused(parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "{", "}", "[", "]", ",", ":", "\"id\"", "\"score\"", "\"success\"", "\"reason\"",
+                "\"a\"", "true", "null", "0.5", "1e999", "-1", "{\"id\":\"a\",\"score\":1}", "\u{e9}",
+            ]),
+            0..12,
+        )) {
+            match read(parts.concat().as_bytes()) {
+                Ok(Feedback::One(item)) => prop_assert!((1..=LONGEST_ID).contains(&item.id.len())),
+                Ok(Feedback::Many(items)) => prop_assert!((1..=MOST).contains(&items.len())),
+                Err(message) => prop_assert!(message.ends_with('.'), "{}", message),
+            }
+        }
     }
 }

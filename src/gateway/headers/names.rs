@@ -108,6 +108,26 @@ impl Headers {
         let of = |rest: &str| parse(&format!("{prefix}{rest}"));
         // What begins with the prefix is taken off all requests and answers.
         of("any")?;
+        let told = if prefix == PREFIX {
+            TOLD
+        } else {
+            let names = TOLD.map(|name| of(name.as_str().trim_start_matches(PREFIX)));
+            let mut told = TOLD;
+            for (slot, name) in told.iter_mut().zip(names) {
+                *slot = name?;
+            }
+            told
+        };
+        let [
+            model,
+            requested,
+            target,
+            reason,
+            attempts,
+            id,
+            overhead,
+            explanation,
+        ] = told;
         let mut hints = [const { HeaderName::from_static("x") }; Hint::ALL.len()];
         for (name, (_, rest)) in hints.iter_mut().zip(Hint::ALL) {
             *name = of(rest)?;
@@ -126,14 +146,14 @@ impl Headers {
             }
         }
         Ok(Names {
-            model: of("model")?,
-            requested: of("requested-model")?,
-            target: of("target")?,
-            reason: of("reason")?,
-            attempts: of("attempts")?,
-            id: of("id")?,
-            overhead: of("overhead-us")?,
-            explanation: of("explanation")?,
+            model,
+            requested,
+            target,
+            reason,
+            attempts,
+            id,
+            overhead,
+            explanation,
             hints,
             has_others,
             trust: self.trust,
@@ -211,6 +231,18 @@ fn parse(name: &str) -> Result<HeaderName, BuildError> {
 }
 
 const PREFIX: &str = "x-outcome-";
+/// What answers have, as it is called by default: names that are static cost nothing to clone, where
+/// others count their clones, in memory that all threads share.
+const TOLD: [HeaderName; 8] = [
+    HeaderName::from_static("x-outcome-model"),
+    HeaderName::from_static("x-outcome-requested-model"),
+    HeaderName::from_static("x-outcome-target"),
+    HeaderName::from_static("x-outcome-reason"),
+    HeaderName::from_static("x-outcome-attempts"),
+    HeaderName::from_static("x-outcome-id"),
+    HeaderName::from_static("x-outcome-overhead-us"),
+    HeaderName::from_static("x-outcome-explanation"),
+];
 /// A shorter one would take away what is not ours.
 const MIN_PREFIX: usize = 3;
 /// As long as a name may be elsewhere, less what follows it.

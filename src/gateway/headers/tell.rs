@@ -8,6 +8,8 @@ use crate::{
     router::{Decision, Reason},
 };
 
+/// As many headers as an answer gets.
+const TOLD: usize = 8;
 /// Long enough for a pool of a dozen targets, short enough for every proxy.
 const LONGEST_EXPLANATION: usize = 1024;
 
@@ -34,6 +36,10 @@ impl Names {
             reason => visible(&reason.to_string()),
         };
         let id = HeaderValue::try_from(routed.outcome_id().to_string());
+        // It grows once then; where it cannot, it is full of what an upstream sent.
+        if headers.try_reserve(TOLD).is_err() {
+            return;
+        }
         headers.insert(self.model.clone(), visible(routed.model()));
         headers.insert(self.requested.clone(), visible(routed.requested_model()));
         headers.insert(self.target.clone(), visible(routed.target()));

@@ -135,6 +135,7 @@ impl Watch {
             let Reloaded { file, error, .. } = loads.borrow_and_update().clone();
             if error.is_none() {
                 self.follow(&gateway.router());
+                self.set_clients(!gateway.is_open());
             }
             self.loaded(Some(file.display().to_string()), error);
             if loads.changed().await.is_err() {

@@ -75,7 +75,7 @@ impl Prepared<()> {
             stream: self.located.stream,
             mode: self.rules.mode,
             decision: router.decide(&self.request(&[]), router.now()),
-            model: self.located.model,
+            model: self.located.model.clone(),
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 #[cfg(feature = "gateway")]
 pub(crate) use self::dry_run::DryRun;
+pub(crate) use self::upload::Known;
 pub(super) use self::{handle::Handle, upload::Upload};
 use super::{
     attempt::{Asked, Attempt},
@@ -46,7 +47,7 @@ pub(super) struct Prepared<S> {
     trailers: Option<HeaderMap>,
     dialect: &'static dyn Dialect,
     endpoint: Endpoint,
-    located: Located,
+    located: Arc<Located>,
     rules: PoolRules,
     /// What kind of work it is, where the caller did not say.
     task: Option<Cow<'static, str>>,
@@ -284,6 +285,7 @@ impl<S> Prepared<S> {
         let asked = Asked {
             uri: self.parts.uri.clone(),
             dialect: self.dialect,
+            kind: self.endpoint.kind,
             stream: self.located.stream,
         };
         let mut attempt = Attempt::begin(

@@ -1,6 +1,7 @@
 use std::{
     borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -18,6 +19,14 @@ use crate::{
     router::{LONGEST_WAIT, Mode, Needs, OutcomeRouter, Passed},
     tasks::RequestFacts,
 };
+
+/// What was found in a request already, by whoever hands it on with its body as it was then.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) located: Arc<Located>,
+}
 
 /// A request whose body is on its way.
 pub(in crate::route) struct Upload<S, B: Body> {
@@ -69,7 +78,10 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                 len,
                 trailers,
             } => {
-                let located = locate(dialect, endpoint, &parts, chunks.make_contiguous());
+                let located = match parts.extensions.remove() {
+                    Some(Known { located, .. }) => Ok(located),
+                    None => locate(dialect, endpoint, &parts, chunks.make_contiguous()),
+                };
                 let located = located.and_then(|located| {
                     let rules = router.pool_rules(&located.model);
                     rules
@@ -77,7 +89,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                         .ok_or(Passed::UnknownModel)
                 });
                 match located {
-                    Ok((mut located, rules)) => {
+                    Ok((located, rules)) => {
                         let body = &*chunks.make_contiguous();
                         let off = rules.mode == Mode::Off;
                         // A copy is no step of its conversation.
@@ -103,7 +115,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             json_mode: located.json_mode,
                             bound: located.bound
                                 || rules.groups_differ && dialect::holds_state(body),
-                            fields: std::mem::take(&mut located.fields),
+                            fields: located.fields.clone(),
                             operation: endpoint.operation,
                         };
                         let patience = parts.extensions.get::<Deadline>();
@@ -191,7 +203,7 @@ pub(super) fn locate(
     endpoint: Endpoint,
     parts: &Parts,
     chunks: &[Bytes],
-) -> Result<Located, Passed> {
+) -> Result<Arc<Located>, Passed> {
     let target = parts
         .uri
         .path_and_query()
@@ -200,6 +212,7 @@ pub(super) fn locate(
     let content_type = content_type.and_then(|value| value.to_str().ok());
     dialect
         .locate(endpoint, target, content_type, chunks)
+        .map(Arc::new)
         .map_err(|why| match why {
             Unroutable::ContentType => Passed::ContentType,
             Unroutable::NotJson => Passed::NotJson,

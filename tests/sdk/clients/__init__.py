@@ -20,7 +20,9 @@ class Client:
     wire: Wire
     # The exceptions it is expected to raise, by status, and what `told` returns of them.
     errors: dict
-    codes = {400: 400, 404: 404, 429: 429}
+    codes = {400: 400, 401: 401, 404: 404, 429: 429}
+    # Whether its requests bring a key, and not the proof of one.
+    sends_key = True
 
     def model(self, name):
         """Returns the name of a pool of its own."""

@@ -12,7 +12,12 @@ TOOLS = [{"name": TOOL, "input_schema": SCHEMA}]
 
 class Anthropic(Client):
     name, wire = "anthropic", Wire()
-    errors = {400: anthropic.BadRequestError, 404: anthropic.NotFoundError, 429: anthropic.RateLimitError}
+    errors = {
+        400: anthropic.BadRequestError,
+        401: anthropic.AuthenticationError,
+        404: anthropic.NotFoundError,
+        429: anthropic.RateLimitError,
+    }
 
     def __init__(self, gateway):
         self.client = anthropic.Anthropic(base_url=gateway.url, api_key=KEY, max_retries=0, timeout=TIMEOUT)

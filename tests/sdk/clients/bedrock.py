@@ -17,7 +17,13 @@ class Bedrock(Client):
     """Signs its requests with keys that the provider does not know."""
 
     name, wire = "boto3", Wire()
-    codes = {400: "ValidationException", 404: "ResourceNotFoundException", 429: "ThrottlingException"}
+    codes = {
+        400: "ValidationException",
+        401: "AccessDeniedException",
+        404: "ResourceNotFoundException",
+        429: "ThrottlingException",
+    }
+    sends_key = False
     # Named, or a bearer token in the environment would come before the signature.
     signature = "v4"
     authorization = "AWS4-HMAC-SHA256 "
@@ -79,6 +85,7 @@ class BedrockBearer(Bedrock):
     """Brings a key instead of a signature."""
 
     name = "boto3-bearer"
+    sends_key = True
     signature = None
     authorization = "Bearer " + KEY
     keys = {}

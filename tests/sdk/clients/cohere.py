@@ -12,7 +12,12 @@ OPTIONS = RequestOptions(max_retries=0)
 
 class Cohere(Client):
     name, wire = "cohere", Wire()
-    errors = {400: cohere.BadRequestError, 404: cohere.NotFoundError, 429: cohere.TooManyRequestsError}
+    errors = {
+        400: cohere.BadRequestError,
+        401: cohere.UnauthorizedError,
+        404: cohere.NotFoundError,
+        429: cohere.TooManyRequestsError,
+    }
 
     def __init__(self, gateway):
         self.client = cohere.ClientV2(api_key=KEY, base_url=gateway.url, timeout=TIMEOUT)

@@ -13,8 +13,13 @@ CONFIG = {"tools": TOOLS, "automatic_function_calling": {"disable": True}}
 
 class Gemini(Client):
     name, wire = "gemini", Wire()
-    errors = {400: errors.ClientError, 404: errors.ClientError, 429: errors.ClientError}
-    codes = {400: (400, "INVALID_ARGUMENT"), 404: (404, "NOT_FOUND"), 429: (429, "RESOURCE_EXHAUSTED")}
+    errors = dict.fromkeys([400, 401, 404, 429], errors.ClientError)
+    codes = {
+        400: (400, "INVALID_ARGUMENT"),
+        401: (401, "UNAUTHENTICATED"),
+        404: (404, "NOT_FOUND"),
+        429: (429, "RESOURCE_EXHAUSTED"),
+    }
 
     def __init__(self, gateway):
         options = types.HttpOptions(base_url=gateway.url, timeout=TIMEOUT * 1000)

@@ -12,7 +12,7 @@ from . import FUNCTION_TOOL, KEY, MESSAGES, TIMEOUT, Client
 class Mistral(Client):
     name, wire = "mistral", Wire()
     # It has one for all statuses.
-    errors = {400: SDKError, 404: SDKError, 429: SDKError}
+    errors = {400: SDKError, 401: SDKError, 404: SDKError, 429: SDKError}
 
     def __init__(self, gateway):
         # Its answers do not tell their headers.

@@ -12,7 +12,12 @@ from . import FUNCTION_TOOL, KEY, MESSAGES, TIMEOUT, Client
 class OpenAi(Client):
     name, wire = "openai", OpenAiWire()
     path = "/v1/chat/completions"
-    errors = {400: openai.BadRequestError, 404: openai.NotFoundError, 429: openai.RateLimitError}
+    errors = {
+        400: openai.BadRequestError,
+        401: openai.AuthenticationError,
+        404: openai.NotFoundError,
+        429: openai.RateLimitError,
+    }
 
     def __init__(self, gateway):
         self.client = openai.OpenAI(base_url=gateway.url + "/v1", api_key=KEY, max_retries=0, timeout=TIMEOUT)
@@ -56,7 +61,12 @@ class OpenAi(Client):
 class Groq(OpenAi):
     name, wire = "groq", GroqWire()
     path = "/openai/v1/chat/completions"
-    errors = {400: groq.BadRequestError, 404: groq.NotFoundError, 429: groq.RateLimitError}
+    errors = {
+        400: groq.BadRequestError,
+        401: groq.AuthenticationError,
+        404: groq.NotFoundError,
+        429: groq.RateLimitError,
+    }
 
     def __init__(self, gateway):
         self.client = groq.Groq(base_url=gateway.url, api_key=KEY, max_retries=0, timeout=TIMEOUT)
