@@ -125,7 +125,7 @@ async fn a_bad_file_leaves_the_old_one_and_says_so() {
     file.write(&good.replace("[[pool]]", "deadlin_ms = 1\n[[pool]]"));
     let loaded = next(&mut told).await;
     let error = loaded.error.unwrap();
-    assert!(error.contains("gateway.toml:6:1: "), "{error}");
+    assert!(error.contains("gateway.toml:7:1: "), "{error}");
     assert_eq!(loaded.reloads, 0);
     assert!(gateway.router().knows("chat"));
 
