@@ -1,34 +1,3 @@
-//! The admin listener: what whoever runs a gateway sees of it, and can do.
-//!
-//! | request | answer |
-//! |---|---|
-//! | `GET /` | the dashboard |
-//! | `GET /healthz` | `ok`, for everybody |
-//! | `GET /state` | all that the router knows: its [snapshot](crate::Snapshot) |
-//! | `GET /view` | what the dashboard shows now |
-//! | `GET /history` | the last 15 minutes of it, in steps of 2 s |
-//! | `GET /live` | both as server-sent events, and then each second what is new |
-//! | `GET /decisions` | the last 200 decisions that left the requested model, in words |
-//! | `GET /decisions/{id}` | one of them with its reasons |
-//! | `POST /explain?path=/v1/chat/completions` | what would become of a request with this body and these `x-outcome-*` headers |
-//! | `POST /feedback` | takes in scores, as `POST /outcome/feedback` of the gateway does |
-//! | `GET /metrics` | metrics for Prometheus, where there are any |
-//! | `POST /pools/{pool}/mode` | switches a pool: `{"mode": "observe"}` |
-//! | `POST /pools/{pool}/pin` | sends all requests of a pool to one target: `{"target": "..."}`; `DELETE` releases it |
-//! | `POST /pools/{pool}/targets/{target}/drain` | takes a target out; `DELETE` puts it back |
-//!
-//! What is done by hand holds until it is released by hand, or the process ends.
-//!
-//! # Who may
-//!
-//! Without a [token](Admin::token) everybody who can connect, so it is [served](Admin::serve) on a
-//! loopback address only. With one, whoever sends it: as `Authorization: Bearer`, or in a browser as
-//! the password to any user name. Other web pages get nothing: a browser says where a request comes
-//! from, and what changes something must come from the page itself and say that it is JSON.
-//!
-//! No prompt, no answer, no credential and no caller's key is in any answer. Times are in seconds since
-//! 1970, amounts in dollars; what is not known is `null`.
-
 mod answer;
 mod auth;
 mod explain;
@@ -52,8 +21,37 @@ use crate::{
     router::{BuildError, OutcomeRouter},
 };
 
-/// The admin listener: the dashboard, its feed, and what can be done by hand; see the table in the
-/// [module](super) of the gateway.
+/// The admin listener: what whoever runs a gateway sees of it, and can do.
+///
+/// | request | answer |
+/// |---|---|
+/// | `GET /` | the dashboard |
+/// | `GET /healthz` | `ok`, for everybody |
+/// | `GET /state` | all that the router knows: its [snapshot](crate::Snapshot) |
+/// | `GET /view` | what the dashboard shows now |
+/// | `GET /history` | the last 15 minutes of it, in steps of 2 s |
+/// | `GET /live` | both as server-sent events, and then each second what is new |
+/// | `GET /decisions` | the last 200 decisions that left the requested model, in words |
+/// | `GET /decisions/{id}` | one of them with its reasons |
+/// | `POST /explain?path=/v1/chat/completions` | what would become of a request with this body and these `x-outcome-*` headers |
+/// | `POST /feedback` | takes in scores, as `POST /outcome/feedback` of the gateway does |
+/// | `GET /metrics` | metrics for Prometheus, where there are any |
+/// | `POST /pools/{pool}/mode` | switches a pool: `{"mode": "observe"}` |
+/// | `POST /pools/{pool}/pin` | sends all requests of a pool to one target: `{"target": "..."}`; `DELETE` releases it |
+/// | `POST /pools/{pool}/targets/{target}/drain` | takes a target out; `DELETE` puts it back |
+///
+/// What is done by hand outlives a reload, and holds until it is released by hand or the process ends; a
+/// mode, until the configured one changes.
+///
+/// # Who may
+///
+/// Without a [token](Admin::token) everybody who can connect, so it is [served](Admin::serve) on a
+/// loopback address only. With one, whoever sends it: as `Authorization: Bearer`, or in a browser as
+/// the password to any user name. Other web pages get nothing: a browser says where a request comes
+/// from, and what changes something must come from the page itself and say that it is JSON.
+///
+/// No prompt, no answer, no credential and no caller's key is in any answer. Times are in seconds since
+/// 1970, amounts in dollars; what is not known is `null`.
 ///
 /// ```
 /// use axum::Router;

@@ -1,25 +1,3 @@
-//! What a dashboard shows: what happened lately, to whom, and who got another model than asked for.
-//!
-//! A [`Watch`] observes routers and looks at them every two seconds. It outlives them: when the
-//! configuration changes, it follows the next one, and keeps what it knows by the names of pools and
-//! targets.
-//!
-//! What it adds to the path of a request is a dozen counters, without a lock that anybody holds for
-//! longer than it takes to read a pointer; what it keeps is bounded, by the number of targets.
-//!
-//! ```
-//! use tower_outcome::{OutcomeRouter, gateway::Watch};
-//!
-//! let watch = Watch::new();
-//! let router = OutcomeRouter::builder()
-//!     .model("gpt-4o")
-//!     .model("gpt-4o-mini")
-//!     .observer(watch.observer())
-//!     .build()?;
-//! watch.follow(&router);
-//! # Ok::<(), tower_outcome::BuildError>(())
-//! ```
-
 mod cell;
 mod decisions;
 mod event;
@@ -60,7 +38,27 @@ pub(super) use self::{
 use super::{Gateway, reload::Loaded as Reloaded};
 use crate::router::{Clock as _, Observe, OutcomeRouter, SystemClock};
 
-/// Watches routers for a dashboard; see [`Admin`](super::Admin). Clones share.
+/// Watches routers for a dashboard: what happened lately, to whom, and who got another model than asked
+/// for. [`Admin`](super::Admin) shows it. Clones share.
+///
+/// It observes routers and looks at them every two seconds. It outlives them: when the
+/// configuration changes, it follows the next one, and keeps what it knows by the names of pools and
+/// targets.
+///
+/// What it adds to the path of a request is a dozen counters, without a lock; what it keeps is bounded, by the number of targets.
+///
+/// ```
+/// use tower_outcome::{OutcomeRouter, gateway::Watch};
+///
+/// let watch = Watch::new();
+/// let router = OutcomeRouter::builder()
+///     .model("gpt-4o")
+///     .model("gpt-4o-mini")
+///     .observer(watch.observer())
+///     .build()?;
+/// watch.follow(&router);
+/// # Ok::<(), tower_outcome::BuildError>(())
+/// ```
 #[derive(Clone)]
 pub struct Watch(Arc<Inner>);
 
