@@ -66,7 +66,6 @@ impl Reload {
                 () = self.watch.changed() => {}
                 () = self.hangups.next() => {}
             }
-            self.load(&gateway).await;
         }
     }
 
