@@ -1,13 +1,17 @@
 //! The gateway, a check of its configuration, and a demonstration of it.
 
+#[path = "outcome-gateway/check.rs"]
+mod check;
 #[path = "outcome-gateway/health.rs"]
 mod health;
 #[path = "outcome-gateway/import_litellm.rs"]
 mod import_litellm;
+#[path = "outcome-gateway/key.rs"]
+mod key;
 
 use std::{
     error::Error,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
@@ -28,7 +32,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use self::{health::Health, import_litellm::ImportLitellm};
+use self::{check::Check, health::Health, import_litellm::ImportLitellm, key::Key};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -42,17 +47,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve what a configuration file describes.
+    /// Serve what a configuration file describes, or the keys in the environment.
     Serve {
-        /// The configuration file, in TOML.
+        /// The configuration file, in TOML. Without it there is a pool for each provider whose key
+        /// is in the environment (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, ...); the file for that is
+        /// printed, to be saved.
         #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        config: Option<PathBuf>,
     },
-    /// Check a configuration file, and serve nothing.
-    Check {
-        /// The configuration file, in TOML.
-        file: PathBuf,
-    },
+    Check(Check),
+    /// Print a configuration file with every key that there is, and what it is for.
+    Example,
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema,
+    Key(Key),
     ImportLitellm(ImportLitellm),
     Health(Health),
     /// Show routing at work, with scripted providers: needs no key and no network.
@@ -78,7 +86,16 @@ async fn main() -> ExitCode {
     }
     let done = match command {
         Command::Serve { config } => serve_config(config).await,
-        Command::Check { file } => check(file),
+        Command::Check(check) => check.run(tell, say),
+        Command::Example => {
+            tell(Config::EXAMPLE.trim_end());
+            Ok(())
+        }
+        Command::Schema => {
+            tell(Config::schema().trim_end());
+            Ok(())
+        }
+        Command::Key(key) => key.run(tell, say),
         Command::ImportLitellm(import) => import.run(say),
         Command::Health(health) => health.run(),
         Command::Demo {
@@ -96,17 +113,28 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
+async fn serve_config(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let watch = Watch::new();
-    let config = Config::load(&file)?.observer(watch.observer());
+    let config = match &file {
+        Some(file) => Config::load(file)?,
+        None => of_environment()?,
+    };
     #[cfg(feature = "otlp")]
     let traces = Traces::from_config(&config)?;
     #[cfg(feature = "otlp")]
     log(traces.as_ref().map(Traces::layer));
     #[cfg(not(feature = "otlp"))]
     log(Identity::new());
+    if file.is_none() {
+        tracing::info!(
+            "no --config: serving what stands on the standard output; save it to change it"
+        );
+    }
     let prometheus = Prometheus::new();
-    let config = config.observer(prometheus.observer());
+    let config = config
+        .observer(watch.observer())
+        .observer(prometheus.observer());
+    let file = file.unwrap_or_else(|| PathBuf::from(ENVIRONMENT));
     let reload = Reload::new(file, &config);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -124,25 +152,32 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
              a [[key]] in the configuration closes it to others"
         );
     }
+    let admin = match admin {
+        Some((address, admin)) => {
+            let listener = bind(address, "listen under [admin] in the configuration").await?;
+            Some((listener, admin))
+        }
+        None => None,
+    };
     let keeping = state.map(|state| gateway.keep_state(state));
     if let Some(keeping) = &keeping {
         prometheus.watch_store(keeping.watch());
     }
     let (stop, stopped) = oneshot::channel::<()>();
     let admin = match admin {
-        Some((address, admin)) => {
-            let listener = bind(address, "listen under [admin] in the configuration").await?;
-            let router = gateway.clone();
-            let admin = admin.metrics(move || prometheus.text(&router.router()));
+        Some((listener, admin)) => {
             tracing::info!("dashboard on http://{}", listener.local_addr()?);
             tokio::spawn(watch.keep_up(gateway.clone(), reload.subscribe()));
             let stopped = async { stopped.await.unwrap_or_default() };
+            let admin = admin
+                .gateway(gateway.clone())
+                .metrics(move |router| prometheus.text(router));
             Some(tokio::spawn(admin.serve(listener, stopped)))
         }
         None => None,
     };
-    tracing::info!("serving on http://{}", listener.local_addr()?);
     let reloads = tokio::spawn(reload.run(gateway.clone()));
+    tracing::info!("serving on http://{}", listener.local_addr()?);
     server.serve(listener, gateway, shutdown_signal()).await?;
     reloads.abort();
     if let Some(keeping) = keeping {
@@ -161,17 +196,17 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn check(file: PathBuf) -> Result<(), Box<dyn Error>> {
-    let config = Config::load(file)?;
-    for warning in config.warnings() {
-        say(&format!("warning: {warning}"));
-    }
-    let pools = config.router().snapshot().pools;
-    for pool in pools {
-        let targets: Vec<_> = pool.targets.iter().map(|target| &*target.name).collect();
-        tell(&format!("pool {}: {}", pool.name, targets.join(", ")));
-    }
-    Ok(())
+/// What errors name in place of a file that there is not.
+const ENVIRONMENT: &str = "(environment)";
+
+/// Makes a configuration of the keys in the environment, and prints it: on the standard output, away
+/// from the log, so that it can be sent to a file.
+fn of_environment() -> Result<Config, Box<dyn Error>> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let source = Config::source_for(variable)?;
+    let config = Config::parse(ENVIRONMENT, &source, variable)?;
+    tell(source.trim_end());
+    Ok(config)
 }
 
 async fn demo(listen: SocketAddr, seconds: Option<u64>, wall: bool) -> Result<(), Box<dyn Error>> {
@@ -204,12 +239,12 @@ fn log(more: impl Layer<Registry> + Send + Sync) {
     tracing_subscriber::registry().with(more).with(lines).init();
 }
 
-#[allow(clippy::print_stdout, reason = "a command answers its user")]
+/// Answers on the standard output. Whoever reads it may have gone: `| head`.
 fn tell(text: &str) {
-    println!("{text}");
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
-#[allow(clippy::print_stderr, reason = "a command speaks to its user")]
+/// Speaks to the user on the standard error, which may be closed.
 fn say(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(io::stderr(), "{text}");
 }
