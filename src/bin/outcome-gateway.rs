@@ -119,6 +119,7 @@ async fn serve_config(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
         Some(file) => Config::load(file)?,
         None => of_environment()?,
     };
+    let config = config.observer(watch.observer());
     #[cfg(feature = "otlp")]
     let traces = Traces::from_config(&config)?;
     #[cfg(feature = "otlp")]
@@ -131,9 +132,7 @@ async fn serve_config(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
         );
     }
     let prometheus = Prometheus::new();
-    let config = config
-        .observer(watch.observer())
-        .observer(prometheus.observer());
+    let config = config.observer(prometheus.observer());
     let file = file.unwrap_or_else(|| PathBuf::from(ENVIRONMENT));
     let reload = Reload::new(file, &config);
     for warning in config.warnings() {

@@ -5,7 +5,7 @@ use std::fs;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 
-use crate::{program::*, support::*};
+use crate::{process::*, support::*};
 
 /// Of the key `og-test-key`.
 const KEY_HASH: &str = "efd05195e9d396839a02de0a3159f0dcc8269a68d1229040924f5b89540c3069";

@@ -5,7 +5,7 @@ use std::fs;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 
-use crate::{program::*, support::*};
+use crate::{process::*, support::*};
 
 #[tokio::test]
 async fn f40_metrics_are_served_to_prometheus() {
