@@ -273,10 +273,27 @@ impl Service<Request<Body>> for Gateway {
         let live = self.live();
         GatewayFuture {
             rules: live.rules.clone(),
-            inner: Box::pin(live.answer(request)),
+            inner: answer(live, request),
             worked: Duration::ZERO,
         }
     }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+#[cfg(feature = "otlp")]
+fn answer(live: Arc<Live>, request: Request<Body>) -> Answer {
+    use opentelemetry::context::FutureExt as _;
+
+    match super::traces::caller(request.headers()) {
+        Some(caller) => Box::pin(live.answer(request).with_context(caller)),
+        None => Box::pin(live.answer(request)),
+    }
+}
+
+#[cfg(not(feature = "otlp"))]
+fn answer(live: Arc<Live>, request: Request<Body>) -> Answer {
+    Box::pin(live.answer(request))
 }
 
 impl fmt::Debug for Gateway {
@@ -290,7 +307,7 @@ impl fmt::Debug for Gateway {
 /// The future of [`Gateway`].
 pub struct GatewayFuture {
     rules: Arc<Rules>,
-    inner: Pin<Box<dyn Future<Output = Response<Body>> + Send>>,
+    inner: Answer,
     /// For how long it has been polled, which is all that the gateway itself took: whatever is waited
     /// for (the rest of the request, an upstream, a target that is free) is waited for between polls.
     worked: Duration,

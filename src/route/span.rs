@@ -1,30 +1,5 @@
-//! The span of an attempt: what of it is told, and under which names.
-//!
-//! The names are those of OpenTelemetry's conventions for generative AI; what routing adds is under
-//! `outcome.`. What was asked and answered is never part of it.
-//!
-//! | field | |
-//! |---|---|
-//! | `otel.name`, `otel.kind` | `{operation} {model}`, `client` |
-//! | `otel.status_code` | `ERROR` where the attempt failed |
-//! | `gen_ai.operation.name` | such as `chat` or `embeddings` |
-//! | `gen_ai.provider.name` | such as `openai` or `aws.bedrock` |
-//! | `gen_ai.request.model` | the model that the provider is asked for |
-//! | `gen_ai.request.stream` | whether the answer is to be streamed |
-//! | `gen_ai.response.model` | the model that served, where the attempt is a success |
-//! | `gen_ai.response.time_to_first_chunk` | seconds to the first content of a stream |
-//! | `gen_ai.usage.input_tokens`, `gen_ai.usage.output_tokens` | as reported |
-//! | `gen_ai.usage.cache_read.input_tokens`, `gen_ai.usage.cache_creation.input_tokens`, `gen_ai.usage.reasoning.output_tokens` | those of them |
-//! | `error.type` | the class of a failure |
-//! | `http.response.status_code` | |
-//! | `server.address`, `server.port` | |
-//! | `outcome.requested_model` | what the caller named: a model, an alias or a pool |
-//! | `outcome.pool`, `outcome.target` | |
-//! | `outcome.reason` | why it was picked: `preferred`, or the kind of what stood against that |
-//! | `outcome.attempt` | which attempt of its call it is, from 1 |
-//! | `outcome.id` | under which it can be scored |
-//! | `outcome.class` | how it ended |
-//! | `outcome.cost_dollars` | where usage and price are known |
+//! The span of an attempt: what of it is told, and under which names. The table in the documentation
+//! of [`route`](crate::route) repeats it.
 
 use std::time::Duration;
 

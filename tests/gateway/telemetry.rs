@@ -100,6 +100,13 @@ mod spans {
         failed: bool,
         attributes: BTreeMap<String, String>,
         service: String,
+        /// In hexadecimal digits.
+        trace: String,
+        parent: String,
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Reads what an export holds, by the numbers of OTLP's fields.
@@ -124,6 +131,8 @@ mod spans {
                         }),
                         attributes: attributes(span, 9),
                         service: service.clone(),
+                        trace: hex(of(1).unwrap().1.bytes()),
+                        parent: of(4).map(|(_, id)| hex(id.bytes())).unwrap_or_default(),
                     });
                 }
             }
@@ -235,7 +244,16 @@ mod spans {
     }
 
     async fn call(process: &Process) {
+        call_within(process, None).await;
+    }
+
+    /// Calls it as part of a trace.
+    async fn call_within(process: &Process, trace: Option<&str>) {
         let mut request = canary();
+        if let Some(trace) = trace {
+            let headers = request.headers_mut();
+            headers.insert("traceparent", trace.parse().unwrap());
+        }
         *request.uri_mut() = format!("http://{}{CHAT}", process.address).parse().unwrap();
         assert_eq!(send(request).await.status(), StatusCode::OK);
     }
@@ -334,11 +352,35 @@ mod spans {
         assert!(head.contains("x-team: one"), "{head}");
         assert_eq!(collector.spans()[0].service, "my-gateway");
 
+        assert_eq!(collector.spans()[0].parent, "");
+
         let off = [variables[0], ("OTEL_SDK_DISABLED", "true")];
         let process = Process::start_with(&folder.0, &off).await;
         call(&process).await;
         process.stop().await;
         assert_eq!(collector.spans().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn attempts_join_the_trace_of_their_caller() {
+        let well = Raw::json(200, WELL).await;
+        let collector = Collector::start().await;
+        let folder = Folder::new("trace", &well, &well);
+        let base = format!("http://{}", collector.address);
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", base.as_str())];
+        let process = Process::start_with(&folder.0, &variables).await;
+        let (trace, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        let sampled = format!("00-{trace}-{parent}-01");
+        call_within(&process, Some(&sampled)).await;
+        call_within(&process, Some(&sampled.replace("-01", "-00"))).await;
+        call_within(&process, Some("00-zz-\"-01")).await;
+        process.stop().await;
+        let spans = collector.spans();
+        assert_eq!(spans.len(), 2, "the caller does not sample one: {spans:#?}");
+        assert_eq!(spans[0].trace, trace);
+        assert_eq!(spans[0].parent, parent);
+        assert_ne!(spans[1].trace, trace);
+        assert_eq!(spans[1].parent, "");
     }
 
     #[tokio::test]

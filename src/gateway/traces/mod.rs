@@ -2,9 +2,11 @@ mod client;
 
 use std::{error::Error, fmt, time::Duration};
 
-use opentelemetry::trace::TracerProvider as _;
+use http::HeaderMap;
+use opentelemetry::{Context, propagation::TextMapPropagator as _, trace::TracerProvider as _};
+use opentelemetry_http::HeaderExtractor;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tokio::task::spawn_blocking;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
@@ -108,6 +110,15 @@ impl Traces {
             tracing::warn!(%error, "the last spans were not sent");
         }
     }
+}
+
+/// Returns the trace that a request is part of, by its `traceparent`: attempts join it.
+pub(super) fn caller(headers: &HeaderMap) -> Option<Context> {
+    if !headers.contains_key("traceparent") {
+        return None;
+    }
+    let propagator = TraceContextPropagator::new();
+    Some(propagator.extract_with_context(&Context::new(), &HeaderExtractor(headers)))
 }
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {

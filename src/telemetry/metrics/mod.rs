@@ -109,16 +109,19 @@ impl Observe for Metrics {
             counter.increment(1);
             return;
         }
-        let attempts = &target.attempts;
-        let counter = attempts.get(class.as_str(), || counted(&ATTEMPTS));
-        counter.increment(1);
-        if is_waste(outcome.verdict()) {
-            target.wasted.increment(1);
-        }
         if class != Class::Success {
+            let failures = &target.failures;
+            let counter = failures.get(class.as_str(), || counted(&ATTEMPTS));
+            counter.increment(1);
+            if is_waste(outcome.verdict()) {
+                target.wasted.increment(1);
+            }
             return;
         }
-        target.late.increment(u64::from(settled.is_late()));
+        target.successes.increment(1);
+        if settled.is_late() {
+            target.late.increment(1);
+        }
         target.seconds.record(settled.took().as_secs_f64());
         if let Some(first_content) = outcome.first_content_after() {
             target.first_content.record(first_content.as_secs_f64());
@@ -160,8 +163,11 @@ impl OfPool {
 /// The metrics of a target.
 #[derive(Debug)]
 struct OfTarget {
+    /// Most attempts: not looked up.
+    successes: Counter,
+    /// Attempts that ended otherwise, by class.
+    failures: Cache<Counter>,
     /// By class.
-    attempts: Cache<Counter>,
     shadows: Cache<Counter>,
     /// By reason.
     substituted: Cache<Counter>,
@@ -177,7 +183,8 @@ impl OfTarget {
         let of = [pool, target];
         let tokens = ["input", "output", "cached", "written", "reasoning"];
         Self {
-            attempts: Cache::default(),
+            successes: sink.counter(&ATTEMPTS, &[pool, target, Class::Success.as_str()]),
+            failures: Cache::default(),
             shadows: Cache::default(),
             substituted: Cache::default(),
             wasted: sink.counter(&WASTED, &of),
@@ -197,7 +204,9 @@ impl OfTarget {
             usage.reasoning,
         ];
         for (counter, count) in self.tokens.iter().zip(counts) {
-            counter.increment(count);
+            if count > 0 {
+                counter.increment(count);
+            }
         }
     }
 }
