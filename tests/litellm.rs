@@ -9,6 +9,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::{Command, Output},
 };
 
 use tower_outcome::config::{Config, litellm};
@@ -67,4 +68,53 @@ fn no_key_comes_out() {
         assert!(!text.contains("-secret"), "{}: {text}", path.display());
         assert!(!text.contains("sk-1234"), "{}: {text}", path.display());
     }
+}
+
+fn command(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outcome-gateway"));
+    command.arg("import-litellm").args(arguments);
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_command_writes_the_file_and_tells_what_it_left_out() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/litellm");
+    let yaml = folder.join("fallbacks.yaml");
+    let yaml = yaml.to_str().unwrap();
+    let shown = command(&[yaml]);
+    assert!(shown.status.success());
+    assert!(text(&shown.stdout).contains("[[pool]]"));
+    let told = text(&shown.stderr);
+    assert!(
+        told.contains(&format!("{yaml}:19:29: not carried over: content_policy")),
+        "{told}"
+    );
+
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("imported.toml");
+    let _ = fs::remove_file(&output);
+    let to = output.to_str().unwrap();
+    assert!(command(&[yaml, "--output", to]).status.success());
+    assert_eq!(fs::read_to_string(&output).unwrap(), text(&shown.stdout));
+    // It is not overwritten unasked.
+    fs::write(&output, "mine").unwrap();
+    let refused = command(&[yaml, "--output", to]);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("--force"));
+    assert_eq!(fs::read_to_string(&output).unwrap(), "mine");
+    assert!(command(&[yaml, "--output", to, "--force"]).status.success());
+    assert_eq!(fs::read_to_string(&output).unwrap(), text(&shown.stdout));
+}
+
+#[test]
+fn the_command_names_the_place_of_what_is_no_yaml() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken.yaml");
+    fs::write(&file, "model_list:\n  - [\n").unwrap();
+    let refused = command(&[file.to_str().unwrap()]);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("broken.yaml:2:5: "));
+    assert!(refused.stdout.is_empty());
 }

@@ -22,6 +22,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 use tower_outcome::{
     config::Config,
     gateway::{Admin, Demo, Gateway, Reload, Server, Watch, open_state, shutdown_signal},
+    telemetry::Prometheus,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -108,7 +109,10 @@ async fn serve_config(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
         Some(file) => Config::load(file)?,
         None => of_environment()?,
     };
-    let config = config.observer(watch.observer());
+    let prometheus = Prometheus::new();
+    let config = config
+        .observer(watch.observer())
+        .observer(prometheus.observer());
     let file = file.unwrap_or_else(|| PathBuf::from(ENVIRONMENT));
     let reload = Reload::new(file, &config);
     for warning in config.warnings() {
@@ -127,20 +131,32 @@ async fn serve_config(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
              a [[key]] in the configuration closes it to others"
         );
     }
-    let keeping = state.map(|state| gateway.keep_state(state));
-    let (stop, stopped) = oneshot::channel::<()>();
     let admin = match admin {
         Some((address, admin)) => {
             let listener = bind(address, "listen under [admin] in the configuration").await?;
+            Some((listener, admin))
+        }
+        None => None,
+    };
+    let keeping = state.map(|state| gateway.keep_state(state));
+    if let Some(keeping) = &keeping {
+        prometheus.watch_store(keeping.watch());
+    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let admin = match admin {
+        Some((listener, admin)) => {
             tracing::info!("dashboard on http://{}", listener.local_addr()?);
             tokio::spawn(watch.keep_up(gateway.clone(), reload.subscribe()));
             let stopped = async { stopped.await.unwrap_or_default() };
+            let admin = admin
+                .gateway(gateway.clone())
+                .metrics(move |router| prometheus.text(router));
             Some(tokio::spawn(admin.serve(listener, stopped)))
         }
         None => None,
     };
-    tracing::info!("serving on http://{}", listener.local_addr()?);
     let reloads = tokio::spawn(reload.run(gateway.clone()));
+    tracing::info!("serving on http://{}", listener.local_addr()?);
     server.serve(listener, gateway, shutdown_signal()).await?;
     reloads.abort();
     if let Some(keeping) = keeping {

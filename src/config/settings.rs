@@ -59,6 +59,12 @@ pub(super) fn set_target(mut built: Target, target: &schema::Target) -> Result<T
     if let Some(objective) = &target.objective_ms {
         built = built.objective(millis(objective)?);
     }
+    if let Some(requests) = &target.requests_per_minute {
+        built = built.requests_per_minute(at_least_one(requests)?);
+    }
+    if let Some(tokens) = &target.tokens_per_minute {
+        built = built.tokens_per_minute(at_least_one(tokens)?);
+    }
     if let Some(preference) = &target.preference {
         built = built.preference(at_least_0(preference)?);
     }

@@ -40,6 +40,8 @@ pub(super) struct Assembly<'a> {
     pub(super) credentials: Vec<CredentialEntry>,
     pub(super) providers: Vec<ProviderEntry>,
     compatibility: Vec<String>,
+    /// The limits per minute that are set for each group, of requests and of tokens.
+    limits: Vec<(Option<u64>, Option<u64>)>,
 }
 
 impl<'a> Assembly<'a> {
@@ -53,6 +55,7 @@ impl<'a> Assembly<'a> {
             credentials: Vec::new(),
             providers: Vec::new(),
             compatibility: Vec::new(),
+            limits: Vec::new(),
         }
     }
 
@@ -128,6 +131,10 @@ impl<'a> Assembly<'a> {
         let credential = own.and_then(|upstream| upstream.credential.clone());
         let provider = self.provider(own.map(Upstream::key));
         let group = self.group(target, credential.clone());
+        if let Some((requests, tokens)) = self.limits.get_mut(group) {
+            *requests = least(*requests, target.requests_per_minute);
+            *tokens = least(*tokens, target.tokens_per_minute);
+        }
         let before = self
             .predecessor
             .and_then(|before| before.same_target(&in_pool.name, target));
@@ -196,6 +203,7 @@ impl<'a> Assembly<'a> {
             Some(before) => before.clone(),
             None => GroupEntry::new(key, self.now),
         });
+        self.limits.push((None, None));
         self.groups.len() - 1
     }
 
@@ -253,6 +261,17 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// Lets the groups know their limits. What an earlier router posted of their room no longer holds.
+    pub(super) fn set_limits(&self) {
+        for (entry, (requests, tokens)) in self.groups.iter().zip(&self.limits) {
+            let per_minute = |limit: Option<u64>| limit.map(|limit| limit as f64);
+            let mut group = lock(&entry.shared.group);
+            let (requests, tokens) = (per_minute(*requests), per_minute(*tokens));
+            group.capacity.allow(requests, tokens, self.now);
+            entry.shared.room.set(0.0);
+        }
+    }
+
     /// Says what a requested model may mean. A pool's own name and aliases win over models; of two
     /// pools with the same model, the first wins.
     pub(super) fn names(&self, unnamed: bool) -> Result<Vec<Name>, BuildError> {
@@ -288,4 +307,8 @@ impl<'a> Assembly<'a> {
         }
         Ok(names)
     }
+}
+
+fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    a.into_iter().chain(b).min()
 }

@@ -275,6 +275,7 @@ impl Builder {
         }
         let names = assembly.names(self.models.is_some())?;
         assembly.share_secrets();
+        assembly.set_limits();
         Ok((assembly, names))
     }
 

@@ -37,6 +37,10 @@ pub(super) fn check_settings(what: &str, pool: &Pool) -> Result<(), BuildError> 
         if target.max_output_tokens == Some(0) {
             return refuse(format!("{what}: the output tokens"), "at least 1");
         }
+        let limits = [target.requests_per_minute, target.tokens_per_minute];
+        if limits.contains(&Some(0)) {
+            return refuse(format!("{what}: a limit per minute"), "at least 1");
+        }
         if let Some(group) = &target.compatibility_group {
             check_name(&format!("{what}: compatibility group"), group)?;
         }

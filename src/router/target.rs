@@ -11,6 +11,8 @@ pub struct Target {
     pub(crate) model: String,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) quota_group: Option<String>,
+    pub(crate) requests_per_minute: Option<u64>,
+    pub(crate) tokens_per_minute: Option<u64>,
     pub(crate) expected_quality: Option<f64>,
     pub(crate) price: Option<Price>,
     pub(crate) objective: Option<Duration>,
@@ -34,6 +36,8 @@ impl Target {
             model: model.into(),
             upstream: None,
             quota_group: None,
+            requests_per_minute: None,
+            tokens_per_minute: None,
             expected_quality: None,
             price: None,
             objective: None,
@@ -108,6 +112,25 @@ impl Target {
     #[must_use]
     pub fn quota_group(mut self, group: impl Into<String>) -> Self {
         self.quota_group = Some(group.into());
+        self
+    }
+
+    /// Sets how many requests a minute, at least 1, may go to its [quota group](Self::quota_group),
+    /// beside what the provider's headers say: for one that says nothing, or to leave some of its
+    /// limit to others. Of the targets of a group the least holds. Default: no such limit.
+    ///
+    /// Each router counts its own: where several instances share a limit, it has to be shared out.
+    #[must_use]
+    pub fn requests_per_minute(mut self, requests: u64) -> Self {
+        self.requests_per_minute = Some(requests);
+        self
+    }
+
+    /// Sets how many tokens a minute, at least 1, may go to its quota group, as estimated of prompts
+    /// and answers: see [`requests_per_minute`](Self::requests_per_minute). Default: no such limit.
+    #[must_use]
+    pub fn tokens_per_minute(mut self, tokens: u64) -> Self {
+        self.tokens_per_minute = Some(tokens);
         self
     }
 

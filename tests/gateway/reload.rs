@@ -253,7 +253,8 @@ async fn under_load_no_reload_and_no_sigterm_fails_a_request_or_cuts_a_stream() 
     stop.store(true, Ordering::Relaxed);
     program.signal("-TERM");
     let ended = timeout(Duration::from_secs(20), program.child.wait()).await;
-    assert!(ended.unwrap().unwrap().success());
+    let status = ended.unwrap().unwrap();
+    assert!(status.success(), "{status}");
     for caller in callers {
         assert_eq!(caller.await.unwrap(), Vec::<String>::new());
     }

@@ -1,20 +1,15 @@
 //! Where the requests for a deployment go.
 
-use std::num::NonZeroU16;
-
 use super::{
     keys::{Written, written},
     notes::Notes,
     params::Params,
     provider::{Kind, Provider},
     result::{Address, Format},
+    url::{host_dialect, host_of, invalid_host, parted, usable},
     yaml::Place,
 };
-use crate::{
-    config::upstream::{address as literal, is_link_local},
-    dialect,
-    router::Upstream,
-};
+use crate::dialect;
 
 /// Finds the address, and the name that the model has there; or says why there is none.
 pub(super) fn address(
@@ -344,50 +339,6 @@ fn open_ai(base_url: String) -> Address {
     }
 }
 
-/// Returns what is said of the host's dialect without being told.
-fn host_dialect(url: &str) -> Option<&'static str> {
-    let upstream = Upstream::new(url).ok()?;
-    upstream.dialect.map(dialect::Dialect::name)
-}
-
-fn host_of(url: &str) -> Option<String> {
-    let upstream = Upstream::new(url).ok()?;
-    Some(upstream.authority.host().to_ascii_lowercase())
-}
-
-/// Parts a URL before its path.
-fn parted(url: &str) -> Option<(&str, &str)> {
-    let begin = url.find("://")? + "://".len();
-    let path = url
-        .get(begin..)?
-        .find('/')
-        .map_or(url.len(), |at| begin + at);
-    url.split_at_checked(path)
-}
-
-/// Says why an upstream cannot have a base URL. The URL is not repeated: a password may stand in it.
-fn usable(url: &str) -> Result<(), &'static str> {
-    if url.contains('@') {
-        return Err("a user name or password stands in the URL");
-    }
-    let upstream = Upstream::new(url).map_err(|_| "it is not a URL")?;
-    let host = upstream.authority.host();
-    let port = upstream.authority.as_str().strip_prefix(host);
-    let port = port.and_then(|rest| rest.strip_prefix(':'));
-    if port.is_some_and(|port| port.parse::<NonZeroU16>().is_err()) {
-        return Err("it has no port from 1 to 65535");
-    }
-    if literal(host).is_some_and(is_link_local) {
-        return Err("a link-local address, which needs allow_link_local = true");
-    }
-    Ok(())
-}
-
-fn invalid_host(variable: &str) -> String {
-    let name = variable.to_ascii_lowercase().replace('_', "-");
-    format!("{}.invalid", name.trim_matches('-'))
-}
-
 fn is_region(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
     let is_letters =
@@ -423,22 +374,5 @@ mod tests {
         assert!(is_region("us-gov-west-1"));
         assert!(!is_region("anthropic.claude-v2"));
         assert!(!is_region("us"));
-    }
-
-    #[test]
-    fn unusable_urls_are_told_without_repeating_them() {
-        for url in [
-            "https://user:hunter2@host",
-            "ftp://host",
-            "host",
-            "http://169.254.1.2",
-            "http://host:0",
-            "http://host:99999",
-            "",
-        ] {
-            let why = usable(url).unwrap_err();
-            assert!(!why.contains("hunter2") && !why.contains("host:"), "{why}");
-        }
-        usable("http://[::1]:8000/v1").unwrap();
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn deployment<'a>(importer: &mut Importer<'a>, entry: &'a Node) -> Op
         known::note_all(notes, info, "model_info.", known::INFO);
     }
     let params = importer.params(own);
-    let found = target_of(importer, &params, own, info);
+    let found = target_of(importer, &params, entry, info);
     match found {
         Ok(target) => Some(Deployment { group, target }),
         Err(why) => {
@@ -70,9 +70,10 @@ pub(super) fn deployment<'a>(importer: &mut Importer<'a>, entry: &'a Node) -> Op
 fn target_of(
     importer: &mut Importer<'_>,
     params: &Params<'_>,
-    own: &Node,
+    entry: &Node,
     info: Option<&Node>,
 ) -> Result<Target, String> {
+    let own = params.own;
     let place = own.place;
     let written = params.get("model").and_then(Node::text);
     let written = written.ok_or("litellm_params has no model")?;
@@ -99,6 +100,9 @@ fn target_of(
         own,
         info,
     };
+    // They may stand beside litellm_params, too.
+    let requests_per_minute = reader.limit(entry, "rpm");
+    let tokens_per_minute = reader.limit(entry, "tpm");
     let price = reader.price();
     let context_window = reader.count("max_input_tokens");
     // The older name of LiteLLM for the same.
@@ -122,6 +126,8 @@ fn target_of(
         format,
         order,
         weight,
+        requests_per_minute,
+        tokens_per_minute,
         price,
         context_window,
         max_output_tokens,
@@ -263,6 +269,15 @@ impl Reader<'_> {
                 .unreadable(node, &format!("litellm_params.{name}"), "a number");
         }
         number
+    }
+
+    fn limit(&mut self, entry: &Node, name: &str) -> Option<u64> {
+        let node = self.own.get(name).or_else(|| entry.get(name))?;
+        let limit = node.count();
+        if limit.is_none() {
+            self.notes.unreadable(node, name, "a number from 1");
+        }
+        limit
     }
 
     fn count(&mut self, name: &str) -> Option<u64> {

@@ -36,6 +36,7 @@ mod params;
 mod pools;
 mod provider;
 mod result;
+mod url;
 mod write;
 mod yaml;
 

@@ -66,6 +66,8 @@ pub(super) struct Target {
     pub(super) format: Format,
     pub(super) order: Option<f64>,
     pub(super) weight: Option<f64>,
+    pub(super) requests_per_minute: Option<u64>,
+    pub(super) tokens_per_minute: Option<u64>,
     pub(super) price: Option<Price>,
     pub(super) context_window: Option<u64>,
     pub(super) max_output_tokens: Option<u64>,

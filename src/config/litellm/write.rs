@@ -90,6 +90,8 @@ fn target(out: &mut String, target: &Target, upstream: &str, weighted: bool) {
     if weighted {
         pair(out, "weight", &float(target.weight.unwrap_or(0.0)));
     }
+    number(out, "requests_per_minute", target.requests_per_minute);
+    number(out, "tokens_per_minute", target.tokens_per_minute);
     if let Some(it) = &target.price {
         pair(out, "price", &price(it));
     }

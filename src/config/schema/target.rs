@@ -18,6 +18,12 @@ pub(in crate::config) struct Target {
     /// The same for targets that share a limit of the provider. Unless given, those of one upstream
     /// and model do.
     pub(in crate::config) quota_group: Option<String>,
+    /// Requests that may go to that group in a minute; the provider's limits hold in any case.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) requests_per_minute: Option<Spanned<u64>>,
+    /// Tokens that may go to that group in a minute, as estimated.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) tokens_per_minute: Option<Spanned<u64>>,
     /// The score that its answers have, as long as few are known.
     #[schemars(range(min = 0, max = 1))]
     pub(in crate::config) expected_quality: Option<Spanned<f64>>,

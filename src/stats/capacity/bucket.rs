@@ -60,6 +60,21 @@ impl Bucket {
         }
     }
 
+    /// Creates one of which nothing is spent yet, that refills in a minute.
+    pub(super) fn full(limit: f64, now: Instant) -> Self {
+        Self {
+            left: Some(limit),
+            limit,
+            rate: limit / WINDOW.as_secs_f64(),
+            since: Some(now),
+            ..Self::new(now)
+        }
+    }
+
+    pub(super) fn limit(&self) -> f64 {
+        self.limit
+    }
+
     /// Says what is left, and when it will be gone if spending goes on as in the last seconds.
     pub(super) fn outlook(&self, now: Instant) -> Option<Left> {
         let level = self.level(now)?;

@@ -1,3 +1,4 @@
+mod allowed;
 mod bucket;
 #[cfg(test)]
 mod tests;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::bucket::Bucket;
+use self::{allowed::Allowed, bucket::Bucket};
 use super::pacing::Pacing;
 
 /// No provider's wait is believed beyond this.
@@ -35,6 +36,8 @@ pub(crate) struct Capacity {
     quota: u32,
     requests: Bucket,
     tokens: Bucket,
+    /// What is set for it, where something is.
+    allowed: Option<Box<Allowed>>,
     pacing: Pacing,
 }
 
@@ -82,6 +85,11 @@ impl Left {
     }
 }
 
+fn less(a: Option<Left>, b: Option<Left>) -> Option<Left> {
+    let both = a.into_iter().chain(b);
+    both.min_by(|a, b| a.share().total_cmp(&b.share()))
+}
+
 /// One limit as an answer's headers report it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reading {
@@ -100,7 +108,22 @@ impl Capacity {
             quota: 0,
             requests: Bucket::new(now),
             tokens: Bucket::new(now),
+            allowed: None,
             pacing: Pacing::new(now),
+        }
+    }
+
+    /// Sets limits per minute, which hold beside those of the provider. What is spent of the same
+    /// ones already stays spent.
+    pub(crate) fn allow(&mut self, requests: Option<f64>, tokens: Option<f64>, now: Instant) {
+        if requests.is_none() && tokens.is_none() {
+            self.allowed = None;
+        } else if !self
+            .allowed
+            .as_ref()
+            .is_some_and(|it| it.is(requests, tokens))
+        {
+            self.allowed = Some(Box::new(Allowed::new(requests, tokens, now)));
         }
     }
 
@@ -121,6 +144,8 @@ impl Capacity {
         }
         let told = self.requests.free_at(1.0, now);
         let told = told.max(self.tokens.free_at(tokens, now));
+        let allowed = self.allowed.as_ref();
+        let told = told.max(allowed.and_then(|it| it.free_at(tokens, now)));
         if let Some(at) = told.max(self.pacing.free_at(tokens, now)) {
             return Room::Expected(at);
         }
@@ -148,13 +173,20 @@ impl Capacity {
         if self.requests.free_at(1.0, now).is_some() {
             return None;
         }
-        Some(self.tokens.free_below(now))
+        let below = self.tokens.free_below(now);
+        match &self.allowed {
+            Some(allowed) => Some(below.min(allowed.free_below(now)?)),
+            None => Some(below),
+        }
     }
 
     /// Books one request of about `tokens` tokens. Where it is the probe, returns since when.
     pub(crate) fn take(&mut self, tokens: f64, now: Instant) -> Option<Instant> {
         self.requests.take(1.0, now);
         self.tokens.take(tokens, now);
+        if let Some(allowed) = &mut self.allowed {
+            allowed.take(tokens, now);
+        }
         self.pacing.take(tokens, now);
         match self.phase {
             Phase::Walled if self.told.is_none_or(|until| now >= until) => {
@@ -257,9 +289,15 @@ impl Capacity {
     }
 
     /// Returns what is believed to be left of the limits of requests and of tokens, where headers
-    /// tell.
+    /// tell or limits are set; of two the one that has less.
     pub(crate) fn outlook(&self, now: Instant) -> [Option<Left>; 2] {
-        [self.requests.outlook(now), self.tokens.outlook(now)]
+        let told = [self.requests.outlook(now), self.tokens.outlook(now)];
+        let Some(allowed) = &self.allowed else {
+            return told;
+        };
+        let [told_requests, told_tokens] = told;
+        let [requests, tokens] = allowed.outlook(now);
+        [less(told_requests, requests), less(told_tokens, tokens)]
     }
 
     /// Returns whether a probe after a wait is under way.

@@ -186,3 +186,60 @@ fn the_wall_is_foretold_from_the_own_pace() {
     let [requests, _] = capacity.outlook(now + Duration::from_secs(15));
     assert_eq!(requests.unwrap().gone_in, None);
 }
+
+#[test]
+fn a_limit_that_is_set_holds_beside_what_headers_say() {
+    let start = Instant::now();
+    let mut capacity = Capacity::new(start);
+    capacity.allow(Some(60.0), None, start);
+    let mark = capacity.mark();
+    capacity.read(
+        Reading {
+            limit: Some(1000.0),
+            remaining: Some(1000.0),
+            reset: None,
+        },
+        Reading::default(),
+        start,
+        mark,
+        start,
+    );
+    let mut sent = 0;
+    while capacity.room(10.0, start) == Room::Free && sent < 1000 {
+        capacity.take(10.0, start);
+        sent += 1;
+    }
+    // All but what five seconds' refill spares.
+    assert!((59..=60).contains(&sent), "{sent}");
+    let later = start + Duration::from_secs(2);
+    assert_eq!(capacity.room(10.0, later), Room::Free);
+    let [requests, _] = capacity.outlook(later);
+    assert_eq!(requests.map(|it| it.limit), Some(60.0));
+}
+
+#[test]
+fn a_limit_of_tokens_is_said_in_what_is_free() {
+    let start = Instant::now();
+    let mut capacity = Capacity::new(start);
+    capacity.allow(None, Some(6000.0), start);
+    capacity.take(5000.0, start);
+    let free = capacity.free_below(start).unwrap();
+    assert!((900.0..1000.0).contains(&free), "{free}");
+    assert_eq!(capacity.room(free * 0.99, start), Room::Free);
+    assert!(matches!(capacity.room(1500.0, start), Room::Expected(_)));
+    // More than the limit does not wait for ever.
+    let full = start + Duration::from_secs(120);
+    assert_eq!(capacity.room(50_000.0, full), Room::Free);
+}
+
+#[test]
+fn what_is_spent_of_a_limit_stays_spent_until_it_changes() {
+    let start = Instant::now();
+    let mut capacity = Capacity::new(start);
+    capacity.allow(Some(1.0), None, start);
+    capacity.take(1.0, start);
+    capacity.allow(Some(1.0), None, start);
+    assert!(matches!(capacity.room(1.0, start), Room::Expected(_)));
+    capacity.allow(None, None, start);
+    assert_eq!(capacity.room(1.0, start), Room::Free);
+}
