@@ -190,7 +190,7 @@ impl Config {
         };
         let parsed = toml::from_str(source).map_err(|error| words::fault(source, &error));
         let config = parsed.and_then(|parsed| assemble::assemble(parsed, &around));
-        config.map_err(|fault| ConfigError::new(file, source, fault))
+        config.map_err(|fault| ConfigError::new(file, source, fault).looked_for(around.read.take()))
     }
 
     /// Writes a file for those who have none: a pool for each provider whose key is in the
