@@ -9,7 +9,6 @@ use super::{
 
 /// Where operators see what happens.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "of some features alone")]
 pub(crate) struct Admin {
     pub(crate) listen: SocketAddr,
     /// What a caller has to bring. There is one wherever others than this machine may connect.

@@ -3,7 +3,7 @@ use std::{collections::HashSet, net::SocketAddr, ops::Range};
 use super::{
     Admin, Config, Connection, DEADLINE, Headers, Limits, Place, Store, Telemetry,
     address::{host, listen},
-    key::read_keys,
+    key::{read_keys, warn_of_uncounted},
     numbers::{millis, percent},
     schema::{self, Spanned},
     secret::Around,
@@ -120,6 +120,8 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         );
     }
     warn_of_shadows(&file.pool, &mut warnings);
+    let keys = read_keys(&file.key, &file.pool)?;
+    warn_of_uncounted(&keys, &file.pool, &mut warnings);
     let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
     Ok(Config {
         listen,
@@ -129,7 +131,7 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         admin: Admin::read(&file.admin, listen, around)?,
         store: Store::read(&file.store, around)?,
         telemetry: Telemetry::read(&file.telemetry)?,
-        keys: read_keys(&file.key, &file.pool)?,
+        keys,
         router: builder
             .clone()
             .build()

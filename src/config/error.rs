@@ -1,4 +1,7 @@
-use std::fmt;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use super::{assemble::Fault, find::way_to};
 
@@ -9,6 +12,8 @@ pub struct ConfigError {
     /// Line and column, from 1.
     place: Option<(usize, usize)>,
     message: String,
+    /// The files of secrets that were looked for until then.
+    files: Vec<PathBuf>,
 }
 
 impl ConfigError {
@@ -17,6 +22,7 @@ impl ConfigError {
             file: file.to_owned(),
             place: None,
             message: message.into(),
+            files: Vec::new(),
         }
     }
 
@@ -25,6 +31,7 @@ impl ConfigError {
             file: file.to_owned(),
             place: Some(place),
             message: message.to_owned(),
+            files: Vec::new(),
         }
     }
 
@@ -39,7 +46,20 @@ impl ConfigError {
                 Some(key) => format!("{key}: {}", fault.message),
                 None => fault.message,
             },
+            files: Vec::new(),
         }
+    }
+
+    /// Adds the files of secrets that were looked for.
+    pub(super) fn looked_for(mut self, files: Vec<PathBuf>) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// Returns the files beside the configuration itself that were looked for: a change of one of
+    /// them may mend it.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
     }
 
     /// Returns the line and the column of the fault, from 1, where it has a place.

@@ -62,6 +62,28 @@ fn read(key: &schema::Key, pools: &[schema::Pool]) -> Result<ClientKey, Fault> {
     })
 }
 
+/// Tells of caps that do not see all that is spent.
+pub(super) fn warn_of_uncounted(
+    keys: &[ClientKey],
+    pools: &[schema::Pool],
+    warnings: &mut Vec<String>,
+) {
+    for key in keys.iter().filter(|key| key.daily_dollars.is_some()) {
+        let opened = pools.iter().filter(|pool| {
+            let opened = key.pools.as_deref();
+            opened.is_none_or(|opened| opened.contains(pool.name.get_ref()))
+        });
+        let mut targets = opened.flat_map(|pool| &pool.targets);
+        if let Some(target) = targets.find(|target| target.price.is_none()) {
+            warnings.push(format!(
+                "key {:?}: daily_dollars does not count what {:?} costs: it has no price",
+                key.name,
+                target.model.get_ref()
+            ));
+        }
+    }
+}
+
 fn name(written: &Spanned<String>) -> Result<String, Fault> {
     let text = written.get_ref();
     let fits = (1..=LONGEST_NAME).contains(&text.len()) && !text.chars().any(char::is_control);

@@ -22,6 +22,9 @@
 #![doc = include_str!("example.toml")]
 //! ```
 //!
+//! With no file at all, the keys in the environment are enough to start: see
+//! [`Config::source_for`].
+//!
 //! A price may say what prompt tokens cost that are read from the provider's cache (`cached`) or
 //! written to it (`written`); else they cost as any other, see [`Price`](crate::Price). Streams in
 //! the OpenAI format say what they used only where they are asked to, see
@@ -70,13 +73,11 @@ use std::{
 };
 
 use self::secret::Around;
-#[allow(unused_imports, reason = "named by those who are handed one")]
 pub(crate) use self::{
     admin::Admin,
     headers::{Headers, Trust, unreserved},
     key::ClientKey,
     limits::Limits,
-    secret::Secret,
     store::Store,
     telemetry::Telemetry,
 };
@@ -88,7 +89,6 @@ use crate::router::{self, Observe, OutcomeRouter, Upstream};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(540);
 
 /// What a configuration file says, checked.
-#[allow(dead_code, reason = "of some features alone")]
 pub struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) hosts: Vec<String>,
@@ -190,7 +190,7 @@ impl Config {
         };
         let parsed = toml::from_str(source).map_err(|error| words::fault(source, &error));
         let config = parsed.and_then(|parsed| assemble::assemble(parsed, &around));
-        config.map_err(|fault| ConfigError::new(file, source, fault))
+        config.map_err(|fault| ConfigError::new(file, source, fault).looked_for(around.read.take()))
     }
 
     /// Writes a file for those who have none: a pool for each provider whose key is in the

@@ -35,7 +35,7 @@ pub(super) struct Around<'a> {
     pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
     /// What relative paths begin at.
     pub(super) folder: &'a Path,
-    /// What was read beside the file itself.
+    /// What was read beside the file itself, or looked for.
     pub(super) read: RefCell<Vec<PathBuf>>,
 }
 
@@ -86,6 +86,8 @@ impl Around<'_> {
         if text.is_empty() {
             return Err(Fault::at(written, "expected the path of a file"));
         }
+        // Also where it is not there: it may come.
+        self.read.borrow_mut().push(path.clone());
         let secret = read(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => fault("does not exist"),
             io::ErrorKind::InvalidData => fault("does not hold text alone"),
@@ -94,7 +96,6 @@ impl Around<'_> {
             io::ErrorKind::PermissionDenied => fault("may not be read by this user"),
             _ => fault(&format!("cannot be read: {error}")),
         })?;
-        self.read.borrow_mut().push(path);
         usable(&secret).map_err(|why| fault(&format!("holds no usable secret: {why}")))
     }
 }

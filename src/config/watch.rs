@@ -82,16 +82,27 @@ impl Watch {
     pub async fn load(&mut self) -> Result<Config, ConfigError> {
         let path = self.path.clone();
         let loaded = spawn_blocking(move || Config::load(path)).await;
-        let config = loaded.unwrap_or_else(|error| {
+        let loaded = loaded.unwrap_or_else(|error| {
             let file = self.path.display().to_string();
             Err(ConfigError::whole(&file, error.to_string()))
-        })?;
-        let files: Vec<_> = config.files().map(Path::to_owned).collect();
+        });
+        let files = match &loaded {
+            Ok(config) => config.files().map(Path::to_owned).collect(),
+            // Those of the configuration that serves, and those that the other one lacks.
+            Err(error) => {
+                let mut files = self.files.clone();
+                let more = error
+                    .files()
+                    .filter(|file| !self.files.iter().any(|it| it == file));
+                files.extend(more.map(Path::to_owned));
+                files
+            }
+        };
         if files != self.files {
             self.files = files;
             self.seen = stamps(&self.path, &self.files);
         }
-        Ok(config)
+        loaded
     }
 }
 

@@ -176,3 +176,12 @@ fn a_secret_may_stand_in_a_file_of_its_own() {
     assert_eq!(config.files().collect::<Vec<_>>(), [folder.join("openai")]);
     assert!(!format!("{config:?}").contains("canary"));
 }
+
+#[test]
+fn a_file_that_is_not_there_yet_is_known_to_who_waits_for_it() {
+    let own = "api_key_file = \"no-such-secret\"";
+    let source = GOOD.replace("api_key_env = \"OPENAI_API_KEY\"", own);
+    let error = Config::parse("/no/such/folder/gateway.toml", &source, |_| None).unwrap_err();
+    let expected = [Path::new("/no/such/folder/no-such-secret")];
+    assert_eq!(error.files().collect::<Vec<_>>(), expected);
+}

@@ -46,7 +46,11 @@ fn what_the_example_has_commented_out_is_good() {
     let warnings: Vec<_> = config.warnings().collect();
     assert_eq!(
         warnings,
-        ["pool \"chat\": weight counts under policy = \"weighted\" only"]
+        [
+            "pool \"chat\": weight counts under policy = \"weighted\" only",
+            "key \"team-a\": daily_dollars does not count what \"gpt-4o-mini\" costs: it has no \
+             price",
+        ]
     );
     assert_eq!(config.keys.len(), 1);
     assert_eq!(config.limits, Limits::default());
