@@ -1,13 +1,17 @@
 //! The gateway, a check of its configuration, and a demonstration of it.
 
+#[path = "outcome-gateway/check.rs"]
+mod check;
 #[path = "outcome-gateway/health.rs"]
 mod health;
 #[path = "outcome-gateway/import_litellm.rs"]
 mod import_litellm;
+#[path = "outcome-gateway/key.rs"]
+mod key;
 
 use std::{
     error::Error,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
@@ -18,10 +22,12 @@ use tokio::{net::TcpListener, sync::oneshot};
 use tower_outcome::{
     config::Config,
     gateway::{Admin, Demo, Gateway, Reload, Server, Watch, open_state, shutdown_signal},
+    telemetry::Prometheus,
 };
 use tracing_subscriber::EnvFilter;
 
-use self::{health::Health, import_litellm::ImportLitellm};
+use self::{check::Check, health::Health, import_litellm::ImportLitellm, key::Key};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -35,17 +41,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve what a configuration file describes.
+    /// Serve what a configuration file describes, or the keys in the environment.
     Serve {
-        /// The configuration file, in TOML.
+        /// The configuration file, in TOML. Without it there is a pool for each provider whose key
+        /// is in the environment (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, ...); the file for that is
+        /// printed, to be saved.
         #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        config: Option<PathBuf>,
     },
-    /// Check a configuration file, and serve nothing.
-    Check {
-        /// The configuration file, in TOML.
-        file: PathBuf,
-    },
+    Check(Check),
+    /// Print a configuration file with every key that there is, and what it is for.
+    Example,
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema,
+    Key(Key),
     ImportLitellm(ImportLitellm),
     Health(Health),
     /// Show routing at work, with scripted providers: needs no key and no network.
@@ -67,7 +76,16 @@ async fn main() -> ExitCode {
     log();
     let done = match Arguments::parse().command {
         Command::Serve { config } => serve_config(config).await,
-        Command::Check { file } => check(file),
+        Command::Check(check) => check.run(tell, say),
+        Command::Example => {
+            tell(Config::EXAMPLE.trim_end());
+            Ok(())
+        }
+        Command::Schema => {
+            tell(Config::schema().trim_end());
+            Ok(())
+        }
+        Command::Key(key) => key.run(tell, say),
         Command::ImportLitellm(import) => import.run(say),
         Command::Health(health) => health.run(),
         Command::Demo {
@@ -85,9 +103,17 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
+async fn serve_config(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let watch = Watch::new();
-    let config = Config::load(&file)?.observer(watch.observer());
+    let config = match &file {
+        Some(file) => Config::load(file)?,
+        None => of_environment()?,
+    };
+    let prometheus = Prometheus::new();
+    let config = config
+        .observer(watch.observer())
+        .observer(prometheus.observer());
+    let file = file.unwrap_or_else(|| PathBuf::from(ENVIRONMENT));
     let reload = Reload::new(file, &config);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -105,20 +131,32 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
              a [[key]] in the configuration closes it to others"
         );
     }
-    let keeping = state.map(|state| gateway.keep_state(state));
-    let (stop, stopped) = oneshot::channel::<()>();
     let admin = match admin {
         Some((address, admin)) => {
             let listener = bind(address, "listen under [admin] in the configuration").await?;
+            Some((listener, admin))
+        }
+        None => None,
+    };
+    let keeping = state.map(|state| gateway.keep_state(state));
+    if let Some(keeping) = &keeping {
+        prometheus.watch_store(keeping.watch());
+    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let admin = match admin {
+        Some((listener, admin)) => {
             tracing::info!("dashboard on http://{}", listener.local_addr()?);
             tokio::spawn(watch.keep_up(gateway.clone(), reload.subscribe()));
             let stopped = async { stopped.await.unwrap_or_default() };
+            let admin = admin
+                .gateway(gateway.clone())
+                .metrics(move |router| prometheus.text(router));
             Some(tokio::spawn(admin.serve(listener, stopped)))
         }
         None => None,
     };
-    tracing::info!("serving on http://{}", listener.local_addr()?);
     let reloads = tokio::spawn(reload.run(gateway.clone()));
+    tracing::info!("serving on http://{}", listener.local_addr()?);
     server.serve(listener, gateway, shutdown_signal()).await?;
     reloads.abort();
     if let Some(keeping) = keeping {
@@ -133,17 +171,18 @@ async fn serve_config(file: PathBuf) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn check(file: PathBuf) -> Result<(), Box<dyn Error>> {
-    let config = Config::load(file)?;
-    for warning in config.warnings() {
-        say(&format!("warning: {warning}"));
-    }
-    let pools = config.router().snapshot().pools;
-    for pool in pools {
-        let targets: Vec<_> = pool.targets.iter().map(|target| &*target.name).collect();
-        tell(&format!("pool {}: {}", pool.name, targets.join(", ")));
-    }
-    Ok(())
+/// What errors name in place of a file that there is not.
+const ENVIRONMENT: &str = "(environment)";
+
+/// Makes a configuration of the keys in the environment, and prints it: on the standard output, away
+/// from the log, so that it can be sent to a file.
+fn of_environment() -> Result<Config, Box<dyn Error>> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let source = Config::source_for(variable)?;
+    let config = Config::parse(ENVIRONMENT, &source, variable)?;
+    tell(source.trim_end());
+    tracing::info!("no --config: serving what stands on the standard output; save it to change it");
+    Ok(config)
 }
 
 async fn demo(listen: SocketAddr, seconds: Option<u64>, wall: bool) -> Result<(), Box<dyn Error>> {
@@ -175,12 +214,12 @@ fn log() {
         .init();
 }
 
-#[allow(clippy::print_stdout, reason = "a command answers its user")]
+/// Answers on the standard output. Whoever reads it may have gone: `| head`.
 fn tell(text: &str) {
-    println!("{text}");
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
-#[allow(clippy::print_stderr, reason = "a command speaks to its user")]
+/// Speaks to the user on the standard error, which may be closed.
 fn say(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(io::stderr(), "{text}");
 }

@@ -1,7 +1,7 @@
 use std::{collections::HashSet, net::SocketAddr, ops::Range};
 
 use super::{
-    Admin, Config, Connection, DEADLINE, Headers, Limits, Store, Telemetry,
+    Admin, Config, Connection, DEADLINE, Headers, Limits, Place, Store, Telemetry,
     address::{host, listen},
     key::read_keys,
     numbers::{millis, percent},
@@ -91,6 +91,7 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
     let shadow_percent = file.shadow_percent.as_ref().map(percent).transpose()?;
     let deadline = file.deadline_ms.as_ref().map_or(Ok(DEADLINE), millis)?;
     let mut connections = Vec::new();
+    let mut places = Vec::new();
     let mut warnings = Vec::new();
     for upstream in &upstreams {
         upstream.warn(deadline, &mut warnings);
@@ -112,6 +113,11 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
             &mut connections,
             &mut warnings,
         )?);
+        places.extend(
+            pool.targets
+                .iter()
+                .map(|target| Place::of(target, pool, &upstreams)),
+        );
     }
     warn_of_shadows(&file.pool, &mut warnings);
     let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
@@ -135,9 +141,22 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         pass_unknown_models: pass_unknown_models.is_some_and(|pass| *pass.get_ref()),
         shadow_percent: shadow_percent.unwrap_or(0.0),
         connections,
+        places,
         warnings,
         files: around.read.take(),
     })
+}
+
+impl Place {
+    fn of(target: &schema::Target, pool: &schema::Pool, upstreams: &[NamedUpstream]) -> Self {
+        let name = target.upstream.get_ref();
+        let found = upstreams.iter().find(|upstream| upstream.name == *name);
+        let url = found.map(|found| found.upstream.key()).unwrap_or_default();
+        Self {
+            pool: pool.name.get_ref().clone(),
+            upstream: format!("{name}, {url}"),
+        }
+    }
 }
 
 fn assemble_pool(

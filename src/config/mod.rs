@@ -41,6 +41,8 @@
 mod address;
 mod admin;
 mod assemble;
+mod describe;
+mod environment;
 mod error;
 mod find;
 mod headers;
@@ -110,9 +112,19 @@ pub struct Config {
     pub(crate) shadow_percent: f64,
     /// By pool and target.
     pub(crate) connections: Vec<(String, String, Connection)>,
+    /// Of the targets, in declared order.
+    places: Vec<Place>,
     pub(crate) warnings: Vec<String>,
     /// The files that secrets were read from.
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// Where a target's requests go, in words.
+#[derive(Debug)]
+struct Place {
+    pool: String,
+    /// The name of the upstream, and its URL.
+    upstream: String,
 }
 
 /// How an upstream is connected to.
@@ -181,6 +193,31 @@ impl Config {
         config.map_err(|fault| ConfigError::new(file, source, fault))
     }
 
+    /// Writes a file for those who have none: a pool for each provider whose key is in the
+    /// environment, under its usual name. `variable` looks a variable up. The file names it; the key
+    /// stands nowhere in it.
+    ///
+    /// What a single provider does not serve by a pool is passed to it; with several, nothing would
+    /// tell to which.
+    ///
+    /// ```
+    /// use tower_outcome::config::Config;
+    ///
+    /// let variable = |name: &str| (name == "ANTHROPIC_API_KEY").then(|| "secret".to_owned());
+    /// let source = Config::source_for(variable)?;
+    /// assert!(source.contains("api_key_env = \"ANTHROPIC_API_KEY\""));
+    /// let config = Config::parse("(environment)", &source, variable)?;
+    /// assert!(config.router().knows("anthropic"));
+    /// # Ok::<(), tower_outcome::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is no key. The error says which are looked for.
+    pub fn source_for(variable: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+        environment::source(variable)
+    }
+
     /// Returns the JSON Schema (2020-12) of the file, for editors.
     #[must_use]
     pub fn schema() -> String {
@@ -238,6 +275,11 @@ impl Config {
             ("[store]", format!("{:?}", self.store)),
             ("[telemetry]", format!("{:?}", self.telemetry)),
         ]
+    }
+
+    /// Says in words what it means: what listens where, who may call, and who serves what.
+    pub fn describe(&self) -> impl fmt::Display {
+        describe::Description(self)
     }
 
     /// Returns what is allowed but probably not meant.

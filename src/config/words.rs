@@ -19,10 +19,11 @@ pub(super) fn fault(source: &str, error: &toml::de::Error) -> Fault {
         message,
         of_table: true,
     };
-    if message.starts_with("invalid type") || message.starts_with("duplicate key") {
-        if let Some((span, message)) = brackets(source) {
-            return of_table(span, message);
-        }
+    let of_header = ["invalid type", "duplicate key"];
+    if of_header.iter().any(|it| message.starts_with(it))
+        && let Some((span, message)) = brackets(source)
+    {
+        return of_table(span, message);
     }
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let known = in_backticks(rest);

@@ -1,10 +1,14 @@
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body as _;
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     access::{Access, Caller},
@@ -183,19 +187,27 @@ impl Call {
     ) -> Result<VecDeque<Bytes>, Refused> {
         let max_body = rules.router.max_body();
         let mut collector = Collector::new(body, max_body);
+        // One timer, set forward with each part.
+        let mut idle = pin!(sleep(rules.body_idle_timeout));
         loop {
             let seen = collector.len();
             let progress = std::future::poll_fn(|cx| match collector.poll(cx) {
                 std::task::Poll::Pending if collector.len() > seen => std::task::Poll::Ready(None),
                 polled => polled.map(Some),
             });
-            let progress = timeout(rules.body_idle_timeout, progress).await;
+            let progress = tokio::select! {
+                biased;
+                progress = progress => Ok(progress),
+                () = idle.as_mut() => Err(()),
+            };
             // What is announced is not yet here, and may never be.
             share
                 .resize(collector.len())
                 .map_err(|Exhausted| self.out_of_memory())?;
             match progress {
-                Ok(None) => {}
+                Ok(None) => idle
+                    .as_mut()
+                    .reset(Instant::now() + rules.body_idle_timeout),
                 Ok(Some(Ok(Collected::Whole { chunks, .. }))) => return Ok(chunks),
                 Ok(Some(Err(_) | Ok(Collected::TooLarge { .. }))) => {
                     return Err(self.too_large(max_body));
@@ -204,7 +216,7 @@ impl Call {
                     let message = "The body ended before its end.";
                     return Err(self.refuse(StatusCode::BAD_REQUEST, message));
                 }
-                Err(_) => return Err(self.too_slow()),
+                Err(()) => return Err(self.too_slow()),
             }
         }
     }

@@ -1,7 +1,8 @@
 //! A gateway: the router behind an HTTP address, for everyone who speaks HTTP.
 //!
 //! [`Gateway`] is a tower service that stacks failover, routing and a client. It can be mounted in
-//! any axum application; [`serve`] gives it a server of its own.
+//! any axum application; [`serve`] gives it a server of its own. [`Admin`] shows what it does, on a
+//! listener of its own, and lets whoever runs it interfere.
 //!
 //! What it serves:
 //!

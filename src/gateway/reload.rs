@@ -12,6 +12,7 @@ pub struct Reload {
     /// What a restart alone changes, as it was at the start.
     fixed: Vec<(&'static str, String)>,
     told: watch::Sender<Loaded>,
+    hangups: Hangups,
 }
 
 /// What came of the latest attempt to load the configuration.
@@ -29,7 +30,12 @@ pub struct Loaded {
 }
 
 impl Reload {
-    /// Begins to watch `file`, of which `config` was made.
+    /// Begins to watch `file`, of which `config` was made, and to take SIGHUP for a wish to have it
+    /// loaded: before, it ends the process.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn new(file: impl Into<PathBuf>, config: &Config) -> Self {
         let watch = Watch::new(file, config);
         let (told, _) = watch::channel(Loaded {
@@ -42,6 +48,7 @@ impl Reload {
             fixed: config.fixed(),
             watch,
             told,
+            hangups: Hangups::new(),
         }
     }
 
@@ -54,13 +61,11 @@ impl Reload {
     /// Lets `gateway` go on with the file as it is whenever that changes, and on SIGHUP, for ever. A
     /// file that cannot be is told loudly, and leaves what serves as it is.
     pub async fn run(mut self, gateway: Gateway) {
-        let mut hangups = Hangups::new();
         loop {
             tokio::select! {
                 () = self.watch.changed() => {}
-                () = hangups.next() => {}
+                () = self.hangups.next() => {}
             }
-            self.load(&gateway).await;
         }
     }
 
@@ -103,6 +108,7 @@ impl Reload {
 }
 
 /// SIGHUP, where there is such a thing.
+#[derive(Debug)]
 struct Hangups {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,

@@ -177,7 +177,10 @@ impl Live {
         };
         let caller = match rules.access.caller(&parts) {
             Ok(caller) => caller,
-            Err(why) => return denied(dialect, why),
+            Err(why) => {
+                tracing::debug!(?why, "a request is not let in");
+                return denied(dialect, why);
+            }
         };
         caller.name_tenant(&mut parts);
         let pin = rules
@@ -333,7 +336,7 @@ fn health(parts: &Parts) -> Option<Response<Body>> {
     }
     let draining = parts.extensions.get::<Draining>();
     let mut response = Response::new(Body::from("ok\n"));
-    if path == READY && draining.is_some_and(Draining::has_begun) {
+    if path == READY && draining.is_some_and(Draining::is_announced) {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         *response.body_mut() = Body::from("stopping\n");
     }

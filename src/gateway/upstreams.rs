@@ -40,6 +40,10 @@ pub(super) type Outbound = RequestBody<RequestBody<RequestBody<Inbound>>>;
 type HttpClient = Client<Connector, Outbound>;
 type BoxError = Box<dyn StdError + Send + Sync>;
 
+/// No more than this is read of an answer at once: with what waits to be written to the caller, it is
+/// what a stream holds that nobody reads.
+const BUFFER: usize = 64 * 1024;
+
 /// The client of all upstreams: one call is one attempt, within its timeouts.
 #[derive(Clone)]
 pub(super) struct Upstreams {
@@ -257,6 +261,7 @@ fn client(tls: ClientConfig, connect_timeout: Duration, http2: bool) -> HttpClie
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(BUFFER)
         .http2_keep_alive_interval(PING)
         .build(Connector::new(tls, connect_timeout, http2))
 }

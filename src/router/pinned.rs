@@ -183,7 +183,7 @@ mod tests {
         let after = |models: [&str; 2]| {
             let builder = models
                 .into_iter()
-                .fold(OutcomeRouter::builder(), |it, model| it.model(model));
+                .fold(OutcomeRouter::builder(), crate::router::Builder::model);
             builder
                 .succeeding(&before)
                 .build()

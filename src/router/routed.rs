@@ -95,6 +95,12 @@ impl Routed {
         self.inner.snapshot_target(target, self.inner.clock.now())
     }
 
+    /// Returns the wall-clock time by the router's own clock.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn wall(&self) -> std::time::SystemTime {
+        self.inner.clock.wall()
+    }
+
     /// Tells the router from others that are there at the same time.
     #[cfg(feature = "gateway")]
     pub(crate) fn router_id(&self) -> usize {

@@ -60,10 +60,12 @@ impl House {
             .build()
             .unwrap();
         watch.follow(&router);
-        let gateway = start(Gateway::builder(router.clone()).build().unwrap()).await;
+        let gateway = Gateway::builder(router.clone()).build().unwrap();
+        let of = Admin::new(watch.clone()).gateway(gateway.clone());
+        let gateway = start(gateway).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin = listener.local_addr().unwrap();
-        let served = set(Admin::new(watch.clone())).serve(listener, std::future::pending());
+        let served = set(of).serve(listener, std::future::pending());
         tokio::spawn(served);
         Self {
             gateway,
@@ -448,13 +450,15 @@ async fn scores_are_taken_in_by_the_id_of_the_answer() {
     let body = json!({ "id": id, "success": true });
     assert_eq!(house.post("/feedback", body).await.0, StatusCode::OK);
     assert_eq!(house.router.snapshot().counts.reports, 2);
+    // The provider's own id, too.
+    let body = json!({ "id": "chatcmpl-1", "success": false });
+    assert_eq!(house.post("/feedback", body).await.0, StatusCode::OK);
     let forged = format!("{}{}", &id[..16], "0".repeat(16));
     for (body, status) in [
         (json!({ "id": forged, "score": 1.0 }), 404),
-        (json!({ "id": "x", "score": 1.0 }), 400),
+        (json!({ "id": "x", "score": 1.0 }), 404),
         (json!({ "id": id, "score": 1.1 }), 400),
         (json!({ "id": id }), 400),
-        (json!({ "id": id, "score": 1.0, "success": true }), 400),
     ] {
         let (refused, told) = house.post("/feedback", body.clone()).await;
         assert_eq!(refused.as_u16(), status, "{body}: {told}");
@@ -522,7 +526,7 @@ async fn f41_whoever_does_not_know_the_token_learns_and_does_nothing() {
     let house = House::with([good.upstream()], |admin| {
         let admin = admin.token(TOKEN).unwrap();
         admin
-            .metrics(|| "outcome_requests_total 1\n".to_owned())
+            .metrics(|_| "outcome_requests_total 1\n".to_owned())
             .replay(|| ())
     });
     let house = house.await;

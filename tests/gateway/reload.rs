@@ -125,7 +125,7 @@ async fn a_bad_file_leaves_the_old_one_and_says_so() {
     file.write(&good.replace("[[pool]]", "deadlin_ms = 1\n[[pool]]"));
     let loaded = next(&mut told).await;
     let error = loaded.error.unwrap();
-    assert!(error.contains("gateway.toml:6:1: "), "{error}");
+    assert!(error.contains("gateway.toml:7:1: "), "{error}");
     assert_eq!(loaded.reloads, 0);
     assert!(gateway.router().knows("chat"));
 
@@ -253,7 +253,8 @@ async fn under_load_no_reload_and_no_sigterm_fails_a_request_or_cuts_a_stream() 
     stop.store(true, Ordering::Relaxed);
     program.signal("-TERM");
     let ended = timeout(Duration::from_secs(20), program.child.wait()).await;
-    assert!(ended.unwrap().unwrap().success());
+    let status = ended.unwrap().unwrap();
+    assert!(status.success(), "{status}");
     for caller in callers {
         assert_eq!(caller.await.unwrap(), Vec::<String>::new());
     }

@@ -129,3 +129,123 @@ async fn a_caller_that_leaves_in_mid_stream_leaves_nothing_open() {
     timeout(Duration::from_secs(5), gone).await.unwrap();
     assert_eq!(router.snapshot().pools[0].targets[0].settled(), 1);
 }
+
+#[tokio::test]
+async fn f38_http2_is_told_to_go_away_and_finishes() {
+    let slow = Scripted::start(Script::new().latency(Duration::from_millis(400)));
+    let slow = slow.await.unwrap();
+    let router = pool([Upstream::new(&slow.base_url()).unwrap()]);
+    let gateway = Gateway::builder(router).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, gateway, async {
+        stopped.await.ok();
+    }));
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::post("http://localhost/v1/chat/completions")
+        .header("content-type", "application/json")
+        .body(())
+        .unwrap();
+    let (answer, mut body) = client.send_request(request, false).unwrap();
+    body.send_data(ask("first").into(), true).unwrap();
+    let under_way = async {
+        while slow.calls().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), under_way).await.unwrap();
+    stop.send(()).unwrap();
+    let (parts, mut body) = answer.await.unwrap().into_parts();
+    assert_eq!(parts.status, StatusCode::OK);
+    while let Some(data) = body.data().await {
+        let len = data.unwrap().len();
+        body.flow_control().release_capacity(len).unwrap();
+    }
+    // Nothing more is taken, and without an error the connection ends.
+    timeout(Duration::from_secs(5), connection)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(client.ready().await.is_err());
+    timeout(Duration::from_secs(5), server)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_about_to_stop_says_so_to_whoever_balances_the_load() {
+    let provider = Raw::json(200, "{}").await;
+    let gateway = Gateway::builder(pool([provider.upstream()]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = Server::new().notice(Duration::from_secs(2));
+    let server = tokio::spawn(server.serve(listener, gateway.build().unwrap(), async {
+        stopped.await.ok();
+    }));
+    let ask = async |path: &str| {
+        raw(
+            address,
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"),
+        )
+        .await
+    };
+    assert!(ask("/readyz").await.starts_with("HTTP/1.1 200"));
+    stop.send(()).unwrap();
+    sleep(Duration::from_millis(100)).await;
+    assert!(ask("/readyz").await.starts_with("HTTP/1.1 503"));
+    // It still serves whoever has not heard of it.
+    assert!(ask("/healthz").await.starts_with("HTTP/1.1 200"));
+    timeout(Duration::from_secs(8), server)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn f38_a_kept_connection_is_told_that_it_is_closed() {
+    let slow = Scripted::start(Script::new().latency(Duration::from_millis(900)));
+    let slow = slow.await.unwrap();
+    let router = pool([Upstream::new(&slow.base_url()).unwrap()]);
+    let gateway = Gateway::builder(router).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, gateway, async {
+        stopped.await.ok();
+    }));
+    let body = ask("first");
+    let request = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = tokio::spawn(async move { raw(address, request).await });
+    sleep(Duration::from_millis(100)).await;
+    // Somebody who has connected, but not yet asked, is still heard.
+    let mut fresh = TcpStream::connect(address).await.unwrap();
+    sleep(Duration::from_millis(50)).await;
+    stop.send(()).unwrap();
+    sleep(Duration::from_millis(50)).await;
+    let health = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    fresh.write_all(health).await.unwrap();
+    let mut heard = String::new();
+    fresh.read_to_string(&mut heard).await.unwrap();
+    assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    timeout(Duration::from_secs(5), server)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}

@@ -2,6 +2,8 @@ use super::*;
 
 mod around;
 mod checker;
+mod describe;
+mod environment;
 mod example;
 mod json_schema;
 mod mistakes;

@@ -13,7 +13,10 @@ use super::{
     answer::{Failure, json_response, read},
 };
 use crate::{
-    gateway::{Headers, Trust, headers, models::decoded},
+    gateway::{
+        headers::{self, Headers, Trust},
+        models::decoded,
+    },
     route::DryRun,
     router::Passed,
 };
@@ -35,11 +38,7 @@ pub(super) async fn explain(
     // The token is none of the request's own credentials.
     parts.headers.remove(header::AUTHORIZATION);
     headers::enter(&mut parts);
-    let names = Headers::new().build();
-    let names = names.map_err(|error| Failure::unavailable(error.to_string()))?;
-    // Who may come here may also do this.
-    let trust = Trust::NONE.pin().exclude();
-    names.take(&mut parts, trust, Duration::MAX);
+    take_hints(&shared, &mut parts);
     let Ok(_permit) = shared.explaining.try_acquire() else {
         return Err(Failure::unavailable(
             "too many requests are explained at a time",
@@ -65,6 +64,17 @@ pub(super) async fn explain(
         "decision": decision,
         "text": text,
     })))
+}
+
+/// Takes the hints as the gateway does. Whoever runs it is trusted with all of them.
+fn take_hints(shared: &Shared, parts: &mut Parts) {
+    let trust = Trust::NONE.pin().exclude();
+    if let Some(gateway) = &shared.gateway {
+        let live = gateway.live();
+        live.rules.headers.take(parts, trust, live.rules.deadline);
+    } else if let Ok(names) = Headers::new().build() {
+        names.take(parts, trust, Duration::MAX);
+    }
 }
 
 /// Returns the path that the request would come by.

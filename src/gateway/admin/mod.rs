@@ -1,34 +1,3 @@
-//! The admin listener: what whoever runs a gateway sees of it, and can do.
-//!
-//! | request | answer |
-//! |---|---|
-//! | `GET /` | the dashboard |
-//! | `GET /healthz` | `ok`, for everybody |
-//! | `GET /state` | all that the router knows: its [snapshot](crate::Snapshot) |
-//! | `GET /view` | what the dashboard shows now |
-//! | `GET /history` | the last 15 minutes of it, in steps of 2 s |
-//! | `GET /live` | both as server-sent events, and then each second what is new |
-//! | `GET /decisions` | the last 200 decisions that left the requested model, in words |
-//! | `GET /decisions/{id}` | one of them with its reasons |
-//! | `POST /explain?path=/v1/chat/completions` | what would become of a request with this body and these `x-outcome-*` headers |
-//! | `POST /feedback` | takes in a score: `{"id": "...", "score": 0.9}` or `{"id": "...", "success": true}` |
-//! | `GET /metrics` | metrics for Prometheus, where there are any |
-//! | `POST /pools/{pool}/mode` | switches a pool: `{"mode": "observe"}` |
-//! | `POST /pools/{pool}/pin` | sends all requests of a pool to one target: `{"target": "..."}`; `DELETE` releases it |
-//! | `POST /pools/{pool}/targets/{target}/drain` | takes a target out; `DELETE` puts it back |
-//!
-//! What is done by hand holds until it is released by hand, or the process ends.
-//!
-//! # Who may
-//!
-//! Without a [token](Admin::token) everybody who can connect, so it is [served](Admin::serve) on a
-//! loopback address only. With one, whoever sends it: as `Authorization: Bearer`, or in a browser as
-//! the password to any user name. Other web pages get nothing: a browser says where a request comes
-//! from, and what changes something must come from the page itself and say that it is JSON.
-//!
-//! No prompt, no answer, no credential and no caller's key is in any answer. Times are in seconds since
-//! 1970, amounts in dollars; what is not known is `null`.
-
 mod answer;
 mod auth;
 mod explain;
@@ -46,14 +15,43 @@ use axum::{
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use self::auth::Token;
-use super::{server::Server, watch::Watch};
+use super::{Gateway, server::Server, watch::Watch};
 use crate::{
     config::Config,
     router::{BuildError, OutcomeRouter},
 };
 
-/// The admin listener: the dashboard, its feed, and what can be done by hand; see the table in the
-/// [module](super) of the gateway.
+/// The admin listener: what whoever runs a gateway sees of it, and can do.
+///
+/// | request | answer |
+/// |---|---|
+/// | `GET /` | the dashboard |
+/// | `GET /healthz` | `ok`, for everybody |
+/// | `GET /state` | all that the router knows: its [snapshot](crate::Snapshot) |
+/// | `GET /view` | what the dashboard shows now |
+/// | `GET /history` | the last 15 minutes of it, in steps of 2 s |
+/// | `GET /live` | both as server-sent events, and then each second what is new |
+/// | `GET /decisions` | the last 200 decisions that left the requested model, in words |
+/// | `GET /decisions/{id}` | one of them with its reasons |
+/// | `POST /explain?path=/v1/chat/completions` | what would become of a request with this body and these `x-outcome-*` headers |
+/// | `POST /feedback` | takes in scores, as `POST /outcome/feedback` of the gateway does |
+/// | `GET /metrics` | metrics for Prometheus, where there are any |
+/// | `POST /pools/{pool}/mode` | switches a pool: `{"mode": "observe"}` |
+/// | `POST /pools/{pool}/pin` | sends all requests of a pool to one target: `{"target": "..."}`; `DELETE` releases it |
+/// | `POST /pools/{pool}/targets/{target}/drain` | takes a target out; `DELETE` puts it back |
+///
+/// What is done by hand outlives a reload, and holds until it is released by hand or the process ends; a
+/// mode, until the configured one changes.
+///
+/// # Who may
+///
+/// Without a [token](Admin::token) everybody who can connect, so it is [served](Admin::serve) on a
+/// loopback address only. With one, whoever sends it: as `Authorization: Bearer`, or in a browser as
+/// the password to any user name. Other web pages get nothing: a browser says where a request comes
+/// from, and what changes something must come from the page itself and say that it is JSON.
+///
+/// No prompt, no answer, no credential and no caller's key is in any answer. Times are in seconds since
+/// 1970, amounts in dollars; what is not known is `null`.
 ///
 /// ```
 /// use axum::Router;
@@ -82,13 +80,14 @@ pub struct Admin {
 struct Shared {
     watch: Watch,
     token: Option<Token>,
-    metrics: Option<Hook<String>>,
-    replay: Option<Hook<()>>,
+    gateway: Option<Gateway>,
+    metrics: Option<Metrics>,
+    replay: Option<Box<dyn Fn() + Send + Sync>>,
     /// Bounds how many bodies are explained at a time: they are large.
     explaining: Semaphore,
 }
 
-type Hook<T> = Box<dyn Fn() -> T + Send + Sync>;
+type Metrics = Box<dyn Fn(&OutcomeRouter) -> String + Send + Sync>;
 
 /// Bodies that are explained at a time.
 const EXPLAINING: usize = 4;
@@ -102,6 +101,7 @@ impl Admin {
             shared: Shared {
                 watch,
                 token: None,
+                gateway: None,
                 metrics: None,
                 replay: None,
                 explaining: Semaphore::new(EXPLAINING),
@@ -148,9 +148,19 @@ impl Admin {
         self
     }
 
-    /// Sets who writes the metrics, in the text format of Prometheus. Default: nobody, and `/metrics`
-    /// is not served.
-    pub fn metrics(mut self, write: impl Fn() -> String + Send + Sync + 'static) -> Self {
+    /// Names the gateway that it is of. It is then known by which headers callers give hints, and which
+    /// answers a provider gave an id. Default: the headers' own names, and our ids alone.
+    pub fn gateway(mut self, gateway: Gateway) -> Self {
+        self.shared.gateway = Some(gateway);
+        self
+    }
+
+    /// Sets who writes the metrics of the router that is followed, in the text format of Prometheus.
+    /// Default: nobody, and `/metrics` is not served.
+    pub fn metrics(
+        mut self,
+        write: impl Fn(&OutcomeRouter) -> String + Send + Sync + 'static,
+    ) -> Self {
         self.shared.metrics = Some(Box::new(write));
         self
     }

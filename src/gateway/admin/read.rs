@@ -48,7 +48,7 @@ pub(super) async fn decision(
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Failure> {
     let write = shared.metrics.as_ref();
     let write = write.ok_or_else(|| Failure::not_found("there are no metrics"))?;
-    let mut response = Response::new(write().into());
+    let mut response = Response::new(write(&shared.router()?).into());
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),

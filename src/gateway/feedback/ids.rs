@@ -15,7 +15,6 @@ pub(in crate::gateway) enum Scope {
     /// Of the client key of this name.
     Key(Arc<str>),
     /// Of anybody: for those who run the gateway.
-    #[allow(dead_code, reason = "the admin listener's")]
     All,
 }
 

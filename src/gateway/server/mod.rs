@@ -5,7 +5,14 @@ mod door;
 mod drain;
 mod signal;
 
-use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    io,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
@@ -17,7 +24,8 @@ use hyper_util::{
 };
 use tokio::{
     net::TcpListener,
-    time::{sleep, timeout},
+    task::yield_now,
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tower::{Service, service_fn};
 
@@ -38,6 +46,10 @@ use crate::{
 const BREATH: Duration = Duration::from_millis(100);
 /// A peer that is gone is noticed after twice this.
 const PING: Duration = Duration::from_secs(30);
+/// A connection that is as young as this when the server stops has its first request on the way.
+const STRANGER: Duration = Duration::from_millis(500);
+/// For those who wait to be accepted when the server stops.
+const QUEUE: Duration = Duration::from_millis(100);
 /// Bounds what a single connection can ask for at a time.
 const STREAMS: u32 = 100;
 /// No more than this is read of a peer at once, and no more waits to be written to it. Also the most
@@ -169,21 +181,37 @@ impl Server {
         let mut shutdown = pin!(async {
             shutdown.await;
             if !self.notice.is_zero() {
-                drain.begin();
+                drain.announce();
                 sleep(self.notice).await;
             }
         });
+        let mut stops: Option<Instant> = None;
         loop {
-            let (place, stream) = tokio::select! {
-                () = &mut shutdown => break,
-                accepted = door.next() => match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        sleep(BREATH).await;
-                        continue;
-                    }
-                },
+            if let Some(since) = stops {
+                if since.elapsed() > QUEUE {
+                    break;
+                }
+                // Or what is ready would not say so, having been asked too often in a row.
+                yield_now().await;
+            }
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown, if stops.is_none() => {
+                    stops = Some(Instant::now());
+                    continue;
+                }
+                accepted = door.next() => accepted,
+                // Whoever was in the queue has been let in.
+                () = ready(()), if stops.is_some() => break,
+            };
+            let (place, stream) = match accepted {
+                Ok(accepted) => accepted,
+                Err(_) if stops.is_some() => break,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(BREATH).await;
+                    continue;
+                }
             };
             // Events of a stream must not wait for each other.
             let _ = stream.set_nodelay(true);
@@ -225,9 +253,14 @@ async fn serve_connection<S>(
 {
     let connection = server.serve_connection_with_upgrades(TokioIo::new(connection), service);
     let mut connection = pin!(connection);
+    let known = Instant::now() + STRANGER;
+    let told = async {
+        draining.begun().await;
+        sleep_until(known).await;
+    };
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = draining.begun() => {
+        () = told => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -49,6 +49,8 @@ pub(super) struct PoolCounts {
 pub(super) struct Cell {
     pub(super) name: Arc<str>,
     pub(super) model: Arc<str>,
+    /// Its place in its pool.
+    pub(super) rank: usize,
     /// The place of its pool.
     pub(super) pool: usize,
     pub(super) tally: Arc<Tally>,
@@ -88,7 +90,7 @@ impl Table {
         };
         for (index, pool) in snapshot.pools.iter().enumerate() {
             let start = table.targets.len();
-            for target in &pool.targets {
+            for (rank, target) in pool.targets.iter().enumerate() {
                 let cell = known.get(&(&*pool.name, &*target.name));
                 let moves = pool.targets.iter().map(|from| {
                     let kept = cell.and_then(|cell| old.move_from(cell, &from.name));
@@ -103,6 +105,7 @@ impl Table {
                 table.targets.push(Arc::new(Cell {
                     name: target.name.clone(),
                     model: target.model.clone(),
+                    rank,
                     pool: index,
                     tally,
                     moves,

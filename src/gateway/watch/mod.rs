@@ -1,25 +1,3 @@
-//! What a dashboard shows: what happened lately, to whom, and who got another model than asked for.
-//!
-//! A [`Watch`] observes routers and looks at them every two seconds. It outlives them: when the
-//! configuration changes, it follows the next one, and keeps what it knows by the names of pools and
-//! targets.
-//!
-//! What it adds to the path of a request is a dozen counters, without a lock that anybody holds for
-//! longer than it takes to read a pointer; what it keeps is bounded, by the number of targets.
-//!
-//! ```
-//! use tower_outcome::{OutcomeRouter, gateway::Watch};
-//!
-//! let watch = Watch::new();
-//! let router = OutcomeRouter::builder()
-//!     .model("gpt-4o")
-//!     .model("gpt-4o-mini")
-//!     .observer(watch.observer())
-//!     .build()?;
-//! watch.follow(&router);
-//! # Ok::<(), tower_outcome::BuildError>(())
-//! ```
-
 mod cell;
 mod decisions;
 mod event;
@@ -29,6 +7,8 @@ mod history;
 mod observer;
 mod story;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod trail;
 mod view;
 mod viewers;
@@ -40,7 +20,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -56,9 +36,29 @@ pub(super) use self::{
     decisions::Kept, event::Event, history::History, story::Loaded, view::View, viewers::Viewer,
 };
 use super::{Gateway, reload::Loaded as Reloaded};
-use crate::router::{Observe, OutcomeRouter};
+use crate::router::{Clock as _, Observe, OutcomeRouter, SystemClock};
 
-/// Watches routers for a dashboard; see [`Admin`](super::Admin). Clones share.
+/// Watches routers for a dashboard: what happened lately, to whom, and who got another model than asked
+/// for. [`Admin`](super::Admin) shows it. Clones share.
+///
+/// It observes routers and looks at them every two seconds. It outlives them: when the
+/// configuration changes, it follows the next one, and keeps what it knows by the names of pools and
+/// targets.
+///
+/// What it adds to the path of a request is a dozen counters, without a lock; what it keeps is bounded, by the number of targets.
+///
+/// ```
+/// use tower_outcome::{OutcomeRouter, gateway::Watch};
+///
+/// let watch = Watch::new();
+/// let router = OutcomeRouter::builder()
+///     .model("gpt-4o")
+///     .model("gpt-4o-mini")
+///     .observer(watch.observer())
+///     .build()?;
+/// watch.follow(&router);
+/// # Ok::<(), tower_outcome::BuildError>(())
+/// ```
 #[derive(Clone)]
 pub struct Watch(Arc<Inner>);
 
@@ -85,7 +85,7 @@ impl Watch {
     /// Creates a watch that follows nobody yet.
     #[must_use]
     pub fn new() -> Self {
-        let at = seconds();
+        let at = seconds(None);
         let known = Known {
             started_at: at,
             loaded: Loaded::at(at),
@@ -112,7 +112,7 @@ impl Watch {
         let snapshot = router.snapshot();
         let mut known = self.known();
         let table = self.0.observer.table();
-        let table = Table::new(router.id(), &snapshot, &table, seconds());
+        let table = Table::new(router.id(), &snapshot, &table, seconds(Some(router)));
         self.0.observer.replace(table);
         let old = known.router.replace(router.clone());
         // A router that takes over goes on with the counts of the one before.
@@ -133,6 +133,7 @@ impl Watch {
             let Reloaded { file, error, .. } = loads.borrow_and_update().clone();
             if error.is_none() {
                 self.follow(&gateway.router());
+                self.set_clients(!gateway.is_open());
             }
             self.loaded(Some(file.display().to_string()), error);
             if loads.changed().await.is_err() {
@@ -152,7 +153,8 @@ impl Watch {
     pub fn loaded(&self, file: Option<String>, error: Option<String>) {
         let loaded = {
             let mut known = self.known();
-            known.loaded.update(file, error, seconds());
+            let at = seconds(known.router.as_ref());
+            known.loaded.update(file, error, at);
             known.loaded.clone()
         };
         self.0
@@ -247,7 +249,7 @@ impl Inner {
             router,
             &snapshot,
             &known,
-            seconds(),
+            seconds(Some(router)),
         ))
     }
 
@@ -257,7 +259,7 @@ impl Inner {
             return;
         };
         let snapshot = router.snapshot();
-        let (table, at) = (self.observer.table(), seconds());
+        let (table, at) = (self.observer.table(), seconds(Some(&router)));
         for (target, cell) in snapshot.targets().zip(&table.targets) {
             let mut trail = cell.trail.lock().unwrap_or_else(PoisonError::into_inner);
             let [[first_content], _] = trail.quantiles(&cell.tally, [0.5]);
@@ -290,7 +292,8 @@ async fn look(watch: Weak<Inner>) {
     }
 }
 
-/// Returns the seconds since 1970.
-fn seconds() -> f64 {
-    millis(SystemTime::now()) as f64 / 1e3
+/// Returns the seconds since 1970, by the clock of a router where there is one.
+fn seconds(router: Option<&OutcomeRouter>) -> f64 {
+    let wall = router.map_or_else(|| SystemClock.wall(), OutcomeRouter::wall);
+    millis(wall) as f64 / 1e3
 }

@@ -1,11 +1,12 @@
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::{
@@ -19,8 +20,8 @@ use crate::router::{Decision, Observe, Obstacle, Reason, Refused, Routed, Settle
 /// What routers tell, by target. Knows no router, so that a router can hold it.
 #[derive(Debug)]
 pub(super) struct Observer {
-    /// Read for a moment by every request; replaced where another router takes over.
-    table: RwLock<Arc<Table>>,
+    /// Read by every request; replaced where another router takes over.
+    table: ArcSwap<Table>,
     pub(super) decisions: Decisions,
     /// Attempts that came to nothing.
     pub(super) wasted: AtomicU64,
@@ -29,22 +30,18 @@ pub(super) struct Observer {
 impl Observer {
     pub(super) fn new() -> Self {
         Self {
-            table: RwLock::default(),
+            table: ArcSwap::default(),
             decisions: Decisions::new(),
             wasted: AtomicU64::new(0),
         }
     }
 
     pub(super) fn table(&self) -> Arc<Table> {
-        self.with(Arc::clone)
+        self.table.load_full()
     }
 
     pub(super) fn replace(&self, table: Table) {
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
-    }
-
-    fn with<T>(&self, f: impl FnOnce(&Arc<Table>) -> T) -> T {
-        f(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+        self.table.store(Arc::new(table));
     }
 }
 
@@ -65,18 +62,6 @@ impl Table {
         let (to, from) = self.places(routed)?;
         Some((self.targets.get(to)?, self.targets.get(from)?))
     }
-
-    /// Returns the rank of a target within its pool.
-    fn rank(&self, pool: usize, cell: &Cell) -> Option<usize> {
-        let targets = self.of_pool(self.pools.get(pool)?);
-        targets.iter().position(|it| std::ptr::eq(&**it, cell))
-    }
-
-    /// Returns the account of the answers by `to` to requests for `from`.
-    fn moved<'a>(&self, to: &'a Cell, from: &Cell) -> Option<&'a super::cell::Move> {
-        let rank = self.rank(from.pool, from)?;
-        to.moves.get(rank).map(|it| &**it)
-    }
 }
 
 impl Observe for Observer {
@@ -85,25 +70,24 @@ impl Observe for Observer {
         if routed.attempt() > 1 || *reason == Reason::Shadow {
             return;
         }
-        self.with(|table| {
-            let Some((to, from)) = table.cells(routed) else {
-                return;
-            };
-            let Some(pool) = table.pools.get(to.pool) else {
-                return;
-            };
-            pool.counts.requests.fetch_add(1, Ordering::Relaxed);
-            // Who would have been picked if nothing had stood against anybody.
-            let intended = match reason {
-                Reason::Instead { of, because } if *because != Obstacle::Score => {
-                    let mut targets = table.of_pool(pool).iter();
-                    targets.find(|cell| cell.name == *of).map_or(to, |it| it)
-                }
-                Reason::Canary | Reason::LeastBad => from,
-                _ => to,
-            };
-            intended.tally.intend();
-        });
+        let table = self.table.load();
+        let Some((to, from)) = table.cells(routed) else {
+            return;
+        };
+        let Some(pool) = table.pools.get(to.pool) else {
+            return;
+        };
+        pool.counts.requests.fetch_add(1, Ordering::Relaxed);
+        // Who would have been picked if nothing had stood against anybody.
+        let intended = match reason {
+            Reason::Instead { of, because } if *because != Obstacle::Score => {
+                let mut targets = table.of_pool(pool).iter();
+                targets.find(|cell| cell.name == *of).map_or(to, |it| it)
+            }
+            Reason::Canary | Reason::LeastBad => from,
+            _ => to,
+        };
+        intended.tally.intend();
     }
 
     fn settled(&self, routed: &Routed, settled: &Settled<'_>) {
@@ -113,39 +97,37 @@ impl Observe for Observer {
         if matches!(end, End::Failed | End::Limited) && !shadow {
             self.wasted.fetch_add(1, Ordering::Relaxed);
         }
-        self.with(|table| {
-            let Some((to, from)) = table.cells(routed) else {
-                return;
-            };
-            to.tally.spend(outcome.used(), settled.cost());
-            // A copy is none of the traffic: who got what is told without it.
-            if shadow {
-                return;
-            }
-            let first = outcome.first_content_after();
-            to.tally.end(end, settled.is_late(), settled.took(), first);
-            if end != End::Served || std::ptr::eq(to, from) {
-                return;
-            }
-            if let Some(moved) = table.moved(to, from) {
-                moved.add(outcome.used(), settled.cost(), millis(SystemTime::now()));
-            }
-            if to.model != from.model
-                && let Some(pool) = table.pools.get(to.pool)
-            {
-                pool.counts.substituted.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        let table = self.table.load();
+        let Some((to, from)) = table.cells(routed) else {
+            return;
+        };
+        to.tally.spend(outcome.used(), settled.cost());
+        // A copy is none of the traffic: who got what is told without it.
+        if shadow {
+            return;
+        }
+        let first = outcome.first_content_after();
+        to.tally.end(end, settled.is_late(), settled.took(), first);
+        if end != End::Served || std::ptr::eq(to, from) {
+            return;
+        }
+        if let Some(moved) = to.moves.get(from.rank) {
+            moved.add(outcome.used(), settled.cost(), millis(routed.wall()));
+        }
+        if to.model != from.model
+            && let Some(pool) = table.pools.get(to.pool)
+        {
+            pool.counts.substituted.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn refused(&self, refused: &Refused<'_>) {
-        self.with(|table| {
-            let mut pools = table.pools.iter();
-            if let Some(pool) = pools.find(|pool| *pool.name == *refused.pool()) {
-                pool.counts.requests.fetch_add(1, Ordering::Relaxed);
-                pool.counts.refused.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        let table = self.table.load();
+        let mut pools = table.pools.iter();
+        if let Some(pool) = pools.find(|pool| *pool.name == *refused.pool()) {
+            pool.counts.requests.fetch_add(1, Ordering::Relaxed);
+            pool.counts.refused.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn wants_decision(&self, routed: &Routed) -> bool {
@@ -153,20 +135,18 @@ impl Observe for Observer {
             return false;
         };
         let bit = words::bit(reason);
-        self.with(|table| {
-            let Some((to, from)) = table.cells(routed) else {
-                return false;
-            };
-            let moved = table.moved(to, from);
-            let told = moved.map(|moved| &moved.told);
-            self.decisions.admits(told, bit, millis(SystemTime::now()))
-        })
+        let table = self.table.load();
+        let Some((to, from)) = table.cells(routed) else {
+            return false;
+        };
+        let moved = to.moves.get(from.rank);
+        let told = moved.map(|moved| &moved.told);
+        self.decisions.admits(told, bit, millis(routed.wall()))
     }
 
     fn decided(&self, routed: &Routed, decision: &Arc<Decision>) {
         let Some((to, _)) = left(routed) else { return };
-        let now = SystemTime::now();
-        let at = millis(now) as f64 / 1e3;
+        let at = millis(routed.wall()) as f64 / 1e3;
         let from = routed.requested_target_name();
         // Of an observed pool the decision says more than the attempt does.
         let reason = decision.reason.as_ref().unwrap_or(routed.reason());

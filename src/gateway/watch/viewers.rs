@@ -168,3 +168,92 @@ impl Drop for Viewer {
 }
 
 const COMMENT: Bytes = Bytes::from_static(b": still here\n\n");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(text: &'static str) -> Event {
+        Event(Bytes::from_static(text.as_bytes()))
+    }
+
+    struct Stage {
+        viewers: Viewers,
+        events: broadcast::Sender<Event>,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            Self {
+                viewers: Viewers::new(),
+                events: broadcast::channel(2).0,
+            }
+        }
+
+        fn enter(&self) -> Option<Viewer> {
+            self.viewers
+                .enter([event("first")], self.events.subscribe())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_that_was_slow_gets_the_last_view_and_not_those_before() {
+        let stage = Stage::new();
+        stage.viewers.show(event("before it came"));
+        let mut viewer = stage.enter().unwrap();
+        assert_eq!(viewer.next().await.unwrap(), "first");
+        for view in ["one", "two", "three"] {
+            stage.viewers.show(event(view));
+        }
+        assert_eq!(viewer.next().await.unwrap(), "three");
+        // Then nothing, but a sign of life now and then.
+        let asked = Instant::now();
+        assert_eq!(viewer.next().await.unwrap(), COMMENT);
+        assert_eq!(asked.elapsed(), KEEP_ALIVE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_that_lags_too_far_behind_is_ended() {
+        let stage = Stage::new();
+        let mut viewer = stage.enter().unwrap();
+        viewer.next().await.unwrap();
+        for _ in 0..3 {
+            stage.events.send(event("decision")).unwrap();
+        }
+        assert_eq!(viewer.next().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_takes_nothing_makes_room_and_others_do_not() {
+        let stage = Stage::new();
+        let mut viewers: Vec<_> = (0..MOST).map(|_| stage.enter().unwrap()).collect();
+        assert!(stage.enter().is_none());
+        tokio::time::advance(GONE).await;
+        for viewer in viewers.iter_mut().skip(1) {
+            assert_eq!(viewer.next().await.unwrap(), "first");
+        }
+        let late = stage.enter().unwrap();
+        assert!(stage.enter().is_none());
+        let stuck = viewers.first_mut().unwrap();
+        assert_eq!(stuck.next().await.unwrap(), "first");
+        assert_eq!(stuck.next().await, None);
+        drop(late);
+        assert!(stage.enter().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_end_when_it_closes() {
+        let stage = Stage::new();
+        let mut viewer = stage.enter().unwrap();
+        viewer.next().await.unwrap();
+        stage.viewers.close();
+        stage.viewers.show(event("too late"));
+        assert_eq!(viewer.next().await, None);
+        let mut next = stage.enter().unwrap();
+        next.next().await.unwrap();
+        assert_eq!(next.next().await, None);
+        assert!(stage.viewers.is_watched());
+        drop((viewer, next));
+        assert!(!stage.viewers.is_watched());
+    }
+}

@@ -39,7 +39,7 @@ impl DryRun {
         let size = SizeHint::with_exact(body.len() as u64);
         let (dialect, endpoint) = inspect(&parts, &size, router)?;
         let len = body.len();
-        let located = locate(dialect, endpoint, &parts, &[body.clone()])?;
+        let located = locate(dialect, endpoint, &parts, std::slice::from_ref(&body))?;
         if !router.knows(&located.model) {
             return Err(Passed::UnknownModel);
         }
