@@ -4,7 +4,7 @@
 //! litellm` writes the results anew, to be read before they are committed.
 
 #![cfg(feature = "gateway")]
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::{
     env, fs,
