@@ -19,12 +19,18 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, sync::oneshot};
+#[cfg(feature = "otlp")]
+use tower_outcome::gateway::Traces;
 use tower_outcome::{
     config::Config,
     gateway::{Admin, Demo, Gateway, Reload, Server, Watch, open_state, shutdown_signal},
     telemetry::Prometheus,
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, fmt,
+    layer::{Identity, SubscriberExt as _},
+    util::SubscriberInitExt as _,
+};
 
 use self::{check::Check, health::Health, import_litellm::ImportLitellm, key::Key};
 
@@ -73,8 +79,12 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    log();
-    let done = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // Serving logs, and more, once it knows from its configuration how.
+    if !matches!(command, Command::Serve { .. }) {
+        log(Identity::new());
+    }
+    let done = match command {
         Command::Serve { config } => serve_config(config).await,
         Command::Check(check) => check.run(tell, say),
         Command::Example => {
@@ -109,10 +119,20 @@ async fn serve_config(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
         Some(file) => Config::load(file)?,
         None => of_environment()?,
     };
+    let config = config.observer(watch.observer());
+    #[cfg(feature = "otlp")]
+    let traces = Traces::from_config(&config)?;
+    #[cfg(feature = "otlp")]
+    log(traces.as_ref().map(Traces::layer));
+    #[cfg(not(feature = "otlp"))]
+    log(Identity::new());
+    if file.is_none() {
+        tracing::info!(
+            "no --config: serving what stands on the standard output; save it to change it"
+        );
+    }
     let prometheus = Prometheus::new();
-    let config = config
-        .observer(watch.observer())
-        .observer(prometheus.observer());
+    let config = config.observer(prometheus.observer());
     let file = file.unwrap_or_else(|| PathBuf::from(ENVIRONMENT));
     let reload = Reload::new(file, &config);
     for warning in config.warnings() {
@@ -167,6 +187,10 @@ async fn serve_config(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     if let Some(admin) = admin {
         admin.await??;
     }
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -181,7 +205,6 @@ fn of_environment() -> Result<Config, Box<dyn Error>> {
     let source = Config::source_for(variable)?;
     let config = Config::parse(ENVIRONMENT, &source, variable)?;
     tell(source.trim_end());
-    tracing::info!("no --config: serving what stands on the standard output; save it to change it");
     Ok(config)
 }
 
@@ -203,15 +226,16 @@ async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, String>
 }
 
 /// Logs to the standard error, by `RUST_LOG`: without it, warnings and what the gateway is up to.
-fn log() {
+/// `more` takes in what is not for the log.
+fn log(more: impl Layer<Registry> + Send + Sync) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info,tower_outcome::store=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
-        .init();
+        .with_filter(filter);
+    tracing_subscriber::registry().with(more).with(lines).init();
 }
 
 /// Answers on the standard output. Whoever reads it may have gone: `| head`.

@@ -114,10 +114,14 @@ pub mod scripted;
 mod server;
 mod service;
 mod shed;
+#[cfg(feature = "otlp")]
+mod traces;
 mod tunnel;
 mod upstreams;
 mod watch;
 
+#[cfg(feature = "otlp")]
+pub use self::traces::{Traces, TracesError};
 pub use self::{
     access::{ClientKey, Spending, Spent},
     admin::Admin,

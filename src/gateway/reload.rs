@@ -66,6 +66,7 @@ impl Reload {
                 () = self.watch.changed() => {}
                 () = self.hangups.next() => {}
             }
+            self.load(&gateway).await;
         }
     }
 

@@ -267,7 +267,7 @@ fn client(tls: ClientConfig, connect_timeout: Duration, http2: bool) -> HttpClie
 }
 
 /// The crypto provider is named: with another one linked, the default would be ambiguous and panic.
-fn tls() -> ClientConfig {
+pub(super) fn tls() -> ClientConfig {
     let builder = || {
         #[allow(
             clippy::expect_used,

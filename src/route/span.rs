@@ -67,7 +67,7 @@ pub(super) fn open(routed: &Routed, asked: &Asked) -> Span {
         outcome.pool = routed.pool(),
         outcome.target = routed.target(),
         outcome.reason = reason(routed.reason()),
-        outcome.attempt = routed.attempt(),
+        outcome.attempt = i64::from(routed.attempt()),
         outcome.id = %routed.outcome_id(),
         outcome.class = Empty,
         outcome.cost_dollars = Empty,
@@ -76,7 +76,7 @@ pub(super) fn open(routed: &Routed, asked: &Asked) -> Span {
 
 /// Adds what the head of the answer says.
 pub(super) fn answered(span: &Span, status: StatusCode) {
-    span.record("http.response.status_code", status.as_u16());
+    span.record("http.response.status_code", i64::from(status.as_u16()));
 }
 
 /// How an attempt ended, as far as it is told.
@@ -132,7 +132,7 @@ pub(super) fn ended(span: &Span, ended: &Ended<'_>) {
     }
 }
 
-/// OpenTelemetry has no unsigned numbers; an exporter would make text of one.
+/// OpenTelemetry has no unsigned numbers: an exporter would make text of one.
 fn signed(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }
@@ -181,11 +181,11 @@ fn reason(reason: &Reason) -> &'static str {
     }
 }
 
-fn port(uri: &Uri) -> Option<u16> {
+fn port(uri: &Uri) -> Option<i64> {
     let usual = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP => Some(80),
         Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
         _ => None,
     };
-    uri.port_u16().or(usual)
+    uri.port_u16().map(i64::from).or(usual)
 }

@@ -1,245 +1,128 @@
-//! The program itself, as a process.
+//! The binary, in a process of its own.
 
 use std::{
+    fs,
     net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-    time::{Instant, sleep, timeout},
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
+    time::timeout,
 };
-use tower_outcome::gateway::scripted::{Script, Scripted};
 
 use crate::support::*;
 
-/// The gateway with a configuration of its own, until dropped.
-struct Process {
+/// A running `outcome-gateway serve`. It ends with the test.
+pub(crate) struct Process {
     child: Child,
-    address: SocketAddr,
-    folder: PathBuf,
+    log: Lines<BufReader<ChildStderr>>,
+    pub(crate) address: SocketAddr,
+    /// What it said before it served.
+    pub(crate) before: Vec<String>,
 }
 
 impl Process {
-    async fn start(base_url: &str) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let folder = std::env::temp_dir().join(format!("outcome-gateway-{}", address.port()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("gateway.toml");
-        let state = folder.join("state");
-        let text = format!(
-            "listen = \"{address}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [store]\npath = {state:?}\n\
-             [[upstream]]\nname = \"u\"\nbase_url = \"{base_url}\"\n\
-             [[pool]]\nname = \"chat\"\n[[pool.target]]\nmodel = \"first\"\nupstream = \"u\"\n"
-        );
-        std::fs::write(&file, text).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_outcome-gateway"))
+    pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// Starts it with more in its environment.
+    pub(crate) async fn start_with(folder: &Path, more: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outcome-gateway"))
             .args(["serve", "--config"])
-            .arg(&file)
-            .stderr(Stdio::null())
+            .arg(folder.join("gateway.toml"))
+            .env("XDG_STATE_HOME", folder)
+            .env_remove("STATE_DIRECTORY")
+            .env_remove("RUST_LOG")
+            .envs(more.iter().copied())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let up = async {
-            while TcpStream::connect(address).await.is_err() {
-                sleep(Duration::from_millis(20)).await;
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut before = Vec::new();
+        let started = async {
+            while let Some(line) = log.next_line().await.unwrap() {
+                if let Some((_, address)) = line.split_once("serving on http://") {
+                    return address.trim().parse().unwrap();
+                }
+                before.push(line);
             }
+            panic!("it did not start: {before:?}");
         };
-        timeout(Duration::from_secs(20), up).await.unwrap();
+        let address = timeout(Duration::from_secs(10), started).await.unwrap();
         Self {
             child,
+            log,
             address,
-            folder,
+            before,
         }
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(sent.success());
+    /// The address of the admin listener.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let line = self
+            .before
+            .iter()
+            .find(|line| line.contains("dashboard on"));
+        let (_, address) = line.unwrap().split_once("http://").unwrap();
+        address.trim().parse().unwrap()
     }
 
-    async fn exit(&mut self) -> Option<i32> {
+    /// Tells it to stop, and returns what it said since it was started.
+    pub(crate) async fn stop(mut self) -> Vec<String> {
+        let id = self.child.id().unwrap().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await;
+        assert!(told.unwrap().success());
+        let mut said = Vec::new();
         let ended = async {
-            loop {
-                if let Some(status) = self.child.try_wait().unwrap() {
-                    return status.code();
-                }
-                sleep(Duration::from_millis(20)).await;
+            while let Some(line) = self.log.next_line().await.unwrap() {
+                said.push(line);
             }
+            self.child.wait().await.unwrap()
         };
-        timeout(Duration::from_secs(35), ended).await.unwrap()
-    }
-
-    /// The memory that it has now, in bytes.
-    fn resident(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()));
-        let status = status.unwrap_or_default();
-        let pages = status
-            .split(' ')
-            .nth(1)
-            .and_then(|it| it.parse::<usize>().ok());
-        pages.unwrap_or(0) * 4096
+        let status = timeout(Duration::from_secs(10), ended).await.unwrap();
+        assert!(status.success(), "{status}: {said:?}");
+        said
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
+/// A folder with a configuration of two targets: one that fails, and one that is well.
+pub(crate) struct Folder(pub(crate) PathBuf);
 
-fn request(stream: bool, keep: bool) -> String {
-    let body = format!("{{\"model\":\"first\",\"stream\":{stream},\"messages\":[]}}");
-    let connection = if keep { "keep-alive" } else { "close" };
-    format!(
-        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-         connection: {connection}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-/// Streams one answer; `None` if the gateway no longer accepts.
-async fn stream(address: SocketAddr) -> Option<String> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
-    stream
-        .write_all(request(true, false).as_bytes())
-        .await
-        .ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.ok()?;
-    // One that came into the queue of a listener that closed was never let in.
-    (!answer.is_empty()).then_some(answer)
-}
-
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f38_sigterm_under_load_cuts_nothing_and_ends_well() {
-    let word = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
-    let last = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    let mut events = vec![word; 15];
-    events.extend([last, "data: [DONE]\n\n"]);
-    let slow = Raw::events(&events).await;
-    let mut gateway = Process::start(&format!("http://{}/v1", slow.address)).await;
-    let address = gateway.address;
-    let stopping = Arc::new(AtomicBool::new(false));
-    let after = Arc::new(AtomicUsize::new(0));
-    let mut callers = JoinSet::new();
-    for _ in 0..20 {
-        let (stopping, after) = (stopping.clone(), after.clone());
-        callers.spawn(async move {
-            let mut whole = 0;
-            loop {
-                let told = stopping.load(Ordering::Relaxed);
-                let Some(answer) = stream(address).await else {
-                    assert!(stopping.load(Ordering::Relaxed), "refused before the end");
-                    return whole;
-                };
-                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-                assert!(
-                    answer.contains("data: [DONE]") && answer.ends_with("0\r\n\r\n"),
-                    "{answer}"
-                );
-                whole += 1;
-                if !told && stopping.load(Ordering::Relaxed) {
-                    after.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-    }
-    // One that would be kept alive.
-    let mut kept = TcpStream::connect(address).await.unwrap();
-    sleep(Duration::from_secs(1)).await;
-    kept.write_all(request(false, true).as_bytes())
-        .await
-        .unwrap();
-    sleep(Duration::from_millis(100)).await;
-    let begin = Instant::now();
-    stopping.store(true, Ordering::Relaxed);
-    gateway.signal("-TERM");
-    let mut answer = String::new();
-    kept.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(gateway.exit().await, Some(0));
-    assert!(begin.elapsed() < Duration::from_secs(10));
-    let whole: usize = callers.join_all().await.into_iter().sum();
-    assert!(whole > 20, "{whole}");
-    assert!(after.load(Ordering::Relaxed) > 0, "nothing was under way");
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn f38_a_second_signal_ends_it_at_once() {
-    let slow = Scripted::start(Script::new().latency(Duration::from_secs(20)));
-    let slow = slow.await.unwrap();
-    let mut gateway = Process::start(&slow.base_url()).await;
-    let mut call = TcpStream::connect(gateway.address).await.unwrap();
-    call.write_all(request(false, true).as_bytes())
-        .await
-        .unwrap();
-    sleep(Duration::from_millis(300)).await;
-    gateway.signal("-TERM");
-    sleep(Duration::from_millis(300)).await;
-    assert_eq!(gateway.child.try_wait().unwrap(), None);
-    let begin = Instant::now();
-    gateway.signal("-INT");
-    assert_eq!(gateway.exit().await, Some(130));
-    assert!(begin.elapsed() < Duration::from_secs(5));
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f24_a_stream_that_nobody_reads_takes_little_memory() {
-    const STREAMS: usize = 50;
-    let provider = flood().await;
-    let gateway = Process::start(&format!("http://{provider}/v1")).await;
-    let mut unread = Vec::new();
-    for begin in 0..2 {
-        let before = gateway.resident();
-        for _ in 0..STREAMS {
-            let mut stream = TcpStream::connect(gateway.address).await.unwrap();
-            stream
-                .write_all(request(false, true).as_bytes())
-                .await
-                .unwrap();
-            unread.push(stream);
-        }
-        sleep(Duration::from_secs(2)).await;
-        let each = gateway.resident().saturating_sub(before) / STREAMS;
-        // What was read at once and what waits to be written, each up to twice its bound where more
-        // was begun. The first ones pay for what all share, too.
-        assert!(
-            begin == 0 || each < 512 * 1024,
-            "{each} bytes for each stream"
+impl Folder {
+    pub(crate) fn new(name: &str, failing: &Raw, well: &Raw) -> Self {
+        let folder = format!("outcome-restart-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        fs::create_dir(&folder).unwrap();
+        let config = format!(
+            "listen = \"127.0.0.1:0\"\nadmin = {{ listen = \"127.0.0.1:0\" }}\n\
+             [[upstream]]\nname = \"one\"\nbase_url = \"http://{}/v1\"\n\
+             [[upstream]]\nname = \"two\"\nbase_url = \"http://{}/v1\"\n\
+             [[pool]]\nname = \"chat\"\n\
+             [[pool.target]]\nmodel = \"first\"\nupstream = \"one\"\n\
+             [[pool.target]]\nmodel = \"second\"\nupstream = \"two\"\n",
+            failing.address, well.address,
         );
+        fs::write(folder.join("gateway.toml"), config).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.0.join("outcome-gateway/state")
     }
 }
 
-/// A provider whose answers have no end.
-async fn flood() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let _ = stream.read(&mut [0; 4096]).await;
-                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n\r\n";
-                let _ = stream.write_all(head.as_bytes()).await;
-                while stream.write_all(&[b'x'; 16 * 1024]).await.is_ok() {}
-            });
-        }
-    });
-    address
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
+
+pub(crate) const DOWN: &str = "{\"error\":{\"message\":\"down\",\"type\":\"server_error\"}}";
+pub(crate) const WELL: &str = "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\
+                    \"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";

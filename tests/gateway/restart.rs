@@ -1,115 +1,11 @@
 //! The binary, stopped and started again.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::fs;
 
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStderr, Command},
-    time::timeout,
-};
 
-use crate::support::*;
-
-/// A running `outcome-gateway serve`. It ends with the test.
-struct Process {
-    child: Child,
-    log: Lines<BufReader<ChildStderr>>,
-    address: std::net::SocketAddr,
-    before: Vec<String>,
-}
-
-impl Process {
-    async fn start(folder: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_outcome-gateway"))
-            .args(["serve", "--config"])
-            .arg(folder.join("gateway.toml"))
-            .env("XDG_STATE_HOME", folder)
-            .env_remove("STATE_DIRECTORY")
-            .env_remove("RUST_LOG")
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut before = Vec::new();
-        let started = async {
-            while let Some(line) = log.next_line().await.unwrap() {
-                if let Some((_, address)) = line.split_once("serving on http://") {
-                    return address.trim().parse().unwrap();
-                }
-                before.push(line);
-            }
-            panic!("it did not start: {before:?}");
-        };
-        let address = timeout(Duration::from_secs(10), started).await.unwrap();
-        Self {
-            child,
-            log,
-            address,
-            before,
-        }
-    }
-
-    /// Tells it to stop, and returns what it said since it was started.
-    async fn stop(mut self) -> Vec<String> {
-        let id = self.child.id().unwrap().to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().await;
-        assert!(told.unwrap().success());
-        let mut said = Vec::new();
-        let ended = async {
-            while let Some(line) = self.log.next_line().await.unwrap() {
-                said.push(line);
-            }
-            self.child.wait().await.unwrap()
-        };
-        let status = timeout(Duration::from_secs(10), ended).await.unwrap();
-        assert!(status.success(), "{status}: {said:?}");
-        said
-    }
-}
-
-/// A folder with a configuration of two targets: one that fails, and one that is well.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str, failing: &Raw, well: &Raw) -> Self {
-        let folder = format!("outcome-restart-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
-        fs::create_dir(&folder).unwrap();
-        let config = format!(
-            "listen = \"127.0.0.1:0\"\nadmin = {{ listen = \"127.0.0.1:0\" }}\n\
-             [[upstream]]\nname = \"one\"\nbase_url = \"http://{}/v1\"\n\
-             [[upstream]]\nname = \"two\"\nbase_url = \"http://{}/v1\"\n\
-             [[pool]]\nname = \"chat\"\n\
-             [[pool.target]]\nmodel = \"first\"\nupstream = \"one\"\n\
-             [[pool.target]]\nmodel = \"second\"\nupstream = \"two\"\n",
-            failing.address, well.address,
-        );
-        fs::write(folder.join("gateway.toml"), config).unwrap();
-        Self(folder)
-    }
-
-    fn state(&self) -> PathBuf {
-        self.0.join("outcome-gateway/state")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-const DOWN: &str = "{\"error\":{\"message\":\"down\",\"type\":\"server_error\"}}";
-const WELL: &str = "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\
-                    \"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
+use crate::{process::*, support::*};
 
 /// Of the key `og-test-key`.
 const KEY_HASH: &str = "efd05195e9d396839a02de0a3159f0dcc8269a68d1229040924f5b89540c3069";

@@ -116,7 +116,7 @@ async fn converse(mut stream: TcpStream, steps: Vec<Step>, seen: Arc<Mutex<Vec<S
 }
 
 /// Reads one request, framed by its length.
-async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
     let mut request = Vec::new();
     loop {
         if let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
