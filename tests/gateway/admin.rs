@@ -435,6 +435,16 @@ async fn a_dry_run_tells_what_would_become_of_a_request_and_picks_nobody() {
         .ask(Method::POST, "/explain", &hint, prompt("first"))
         .await;
     assert_eq!(told["passed"], "encoded");
+    // Whoever runs the gateway is trusted with every hint.
+    let hint = [json, ("x-outcome-pin", "first")];
+    let (_, told) = house
+        .ask(Method::POST, "/explain", &hint, prompt("first"))
+        .await;
+    assert_eq!(told["decision"]["chosen"], json!(null));
+    assert!(
+        told["decision"]["retry_in_s"].as_f64() > Some(20.0),
+        "{told}"
+    );
     let after = house.router.snapshot();
     assert_eq!(after.counts, before.counts);
     assert_eq!(after.decisions, before.decisions);

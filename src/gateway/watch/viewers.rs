@@ -83,11 +83,12 @@ impl Viewers {
         self.views.send_replace(Shown::Closed);
     }
 
-    /// Gives a place to one more; `None` where all are taken by such as are alive.
+    /// Gives a place to one more, who is shown `first` first; `None` where all are taken by such as are
+    /// alive.
     pub(super) fn enter(
         &self,
-        first: impl IntoIterator<Item = Event>,
         events: broadcast::Receiver<Event>,
+        first: impl FnOnce() -> Vec<Event>,
     ) -> Option<Viewer> {
         let place = Arc::new(Place {
             began: Instant::now(),
@@ -109,7 +110,7 @@ impl Viewers {
         // What was shown before it came is older than what it begins with.
         views.mark_unchanged();
         Some(Viewer {
-            first: first.into_iter().collect(),
+            first: first().into(),
             views,
             events,
             place,
@@ -192,7 +193,7 @@ mod tests {
 
         fn enter(&self) -> Option<Viewer> {
             self.viewers
-                .enter([event("first")], self.events.subscribe())
+                .enter(self.events.subscribe(), || vec![event("first")])
         }
     }
 
