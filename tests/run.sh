@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every check of this project and installs what they use where it is missing.
 #
-#   tests/run.sh          formatting, lints, tests, documentation, the real SDKs
+#   tests/run.sh          formatting, lints, tests, documentation, the real SDKs, a browser
 #   tests/run.sh --full   the same, then what takes long: a million calls, fuzzing, more cases
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,6 +59,9 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps
 
 step "the gateway with the real SDKs"
 tests/sdk/run.sh
+
+step "the dashboard in a real browser"
+tests/dashboard/run.sh
 
 if [ -n "$full" ]; then
     step "a million calls with faults"

@@ -68,6 +68,9 @@ enum Command {
         /// The address of the gateway.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
+        /// The address of the dashboard, on loopback.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+        admin: SocketAddr,
         /// Stop after this many seconds.
         #[arg(long, value_name = "N")]
         seconds: Option<u64>,
@@ -100,9 +103,10 @@ async fn main() -> ExitCode {
         Command::Health(health) => health.run(),
         Command::Demo {
             listen,
+            admin,
             seconds,
             wall,
-        } => demo(listen, seconds, wall).await,
+        } => demo(listen, admin, seconds, wall).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -208,9 +212,23 @@ fn of_environment() -> Result<Config, Box<dyn Error>> {
     Ok(config)
 }
 
-async fn demo(listen: SocketAddr, seconds: Option<u64>, wall: bool) -> Result<(), Box<dyn Error>> {
+async fn demo(
+    listen: SocketAddr,
+    admin: SocketAddr,
+    seconds: Option<u64>,
+    wall: bool,
+) -> Result<(), Box<dyn Error>> {
+    if !admin.ip().is_loopback() {
+        return Err(
+            "the dashboard of the demonstration has no token: --admin takes a loopback \
+                    address, such as 127.0.0.1:0"
+                .into(),
+        );
+    }
     let listener = bind(listen, "--listen, such as --listen 127.0.0.1:0").await?;
-    let demo = Demo::new(listener).seconds(seconds).wall(wall);
+    let admin = bind(admin, "--admin, such as --admin 127.0.0.1:0").await?;
+    let demo = Demo::new(listener).admin(Some(admin));
+    let demo = demo.seconds(seconds).wall(wall);
     Ok(demo.run(shutdown_signal()).await?)
 }
 

@@ -3,6 +3,7 @@ mod auth;
 mod explain;
 mod feedback;
 mod live;
+mod page;
 mod read;
 mod steer;
 
@@ -180,6 +181,8 @@ impl Admin {
         let shared = Arc::new(self.shared);
         shared.watch.start();
         let mut router = Router::new()
+            .route("/", get(page::index))
+            .route("/assets/{name}", get(page::asset))
             .route("/state", get(read::state))
             .route("/view", get(read::view))
             .route("/history", get(read::history))

@@ -1,11 +1,11 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{PREFERRED, traffic::Answer};
+use super::{stage::Stage, traffic::Answer};
 use crate::{
     classify::Class,
-    router::{Snapshot, TargetSnapshot},
+    router::{PoolSnapshot, Snapshot, TargetSnapshot},
 };
 
 /// The same news are told again after this.
@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_secs(5);
 /// Counts what callers saw.
 #[derive(Debug)]
 pub(super) struct Tally {
-    start: Instant,
+    stage: Arc<Stage>,
     ok: u64,
     failed: u64,
     recent: Vec<(Instant, String, Duration)>,
@@ -24,9 +24,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(start: Instant) -> Self {
+    pub(super) fn new(stage: Arc<Stage>) -> Self {
         Self {
-            start,
+            stage,
             ok: 0,
             failed: 0,
             recent: Vec::new(),
@@ -46,7 +46,7 @@ impl Tally {
         }
         self.ok += 1;
         self.recent.push((end, answer.model.clone(), answer.took));
-        let served = &answer.model;
+        let (asked, served) = (answer.asked, &answer.model);
         let why = &answer.reason;
         // Telling the same reason with other numbers is no news.
         let kind: String = why.chars().filter(|c| !c.is_ascii_digit()).collect();
@@ -54,17 +54,19 @@ impl Tally {
             0 | 1 => String::new(),
             attempts => format!(", after {attempts} attempts"),
         };
-        let key = format!("{PREFERRED} -> {served}{kind}{repeated}");
-        if served == PREFERRED {
+        let key = format!("{asked} -> {served}{kind}{repeated}");
+        if served == asked {
             // Only a return is news, not every request on the usual way.
-            let away = !self.told.is_empty() && !self.told.contains_key(&key);
+            let of_it = format!("{asked} -> ");
+            let before = self.told.keys().any(|told| told.starts_with(&of_it));
+            let away = before && !self.told.contains_key(&key);
             self.told.entry(key).or_insert((end, 0));
             return away.then(|| self.line(end, &format!("{served} serves: {why}{repeated}")));
         }
         self.tell(
             end,
             key,
-            &format!("{PREFERRED} -> {served}, because {why}{repeated}"),
+            &format!("{asked} -> {served}, because {why}{repeated}"),
         )
     }
 
@@ -88,8 +90,7 @@ impl Tally {
     }
 
     fn line(&self, now: Instant, text: &str) -> String {
-        let elapsed = now.saturating_duration_since(self.start).as_secs_f64();
-        format!("{elapsed:6.1} s  {text}")
+        format!("{}  {text}", self.stage.clock(now))
     }
 
     /// Returns the lines of a table of all targets.
@@ -97,8 +98,8 @@ impl Tally {
         self.recent
             .retain(|(at, ..)| now.saturating_duration_since(*at) < WINDOW);
         let mut lines = vec![format!(
-            "{:6.1} s  {:<14}{:>6}{:>7}{:>6}{:>7}{:>6}{:>7}{:>8}{:>8}",
-            now.saturating_duration_since(self.start).as_secs_f64(),
+            "{}  {:<16}{:>6}{:>7}{:>5}{:>7}{:>5}{:>7}{:>8}{:>8}",
+            self.stage.clock(now),
             "model",
             "share",
             "ok",
@@ -109,24 +110,31 @@ impl Tally {
             "limited",
             "p50",
         )];
-        lines.extend(snapshot.targets().map(|target| self.row(target)));
+        for pool in &snapshot.pools {
+            let rows = pool.targets.iter().map(|target| self.row(pool, target));
+            lines.extend(rows);
+        }
         lines
     }
 
-    fn row(&self, target: &TargetSnapshot) -> String {
+    fn row(&self, pool: &PoolSnapshot, target: &TargetSnapshot) -> String {
+        let of_pool = self
+            .recent
+            .iter()
+            .filter(|(_, model, _)| pool.targets.iter().any(|one| **model == *one.model));
         let of_it = self
             .recent
             .iter()
             .filter(|(_, model, _)| **model == *target.model);
         let mut took: Vec<Duration> = of_it.map(|(_, _, took)| *took).collect();
         took.sort_unstable();
-        let share = 100.0 * took.len() as f64 / self.recent.len().max(1) as f64;
+        let share = 100.0 * took.len() as f64 / of_pool.count().max(1) as f64;
         let median = took.get(took.len() / 2).copied();
         let ok = target.outcomes_of(Class::Success);
         let limited = target.outcomes_of(Class::RateLimited);
         let failed = target.settled() - ok - limited;
         format!(
-            "{:10}{:<14}{:>6}{ok:>7}{limited:>6}{failed:>7}{:>6}{:>6.0}%{:>8}{:>8}",
+            "{:10}{:<16}{:>6}{ok:>7}{limited:>5}{failed:>7}{:>5}{:>6.0}%{:>8}{:>8}",
             "",
             target.model,
             format!("{share:.0}%"),
@@ -155,20 +163,19 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::{
-        gateway::demo::{SECOND, THIRD},
-        router::{OutcomeRouter, Pool, Target},
+        gateway::demo::plot::Plot,
+        router::{Builder, OutcomeRouter},
     };
 
-    #[test]
-    fn the_table_fits_a_terminal_of_80_columns() {
-        let pool = [PREFERRED, SECOND, THIRD]
+    #[tokio::test]
+    async fn the_table_fits_a_terminal_of_80_columns() {
+        let (stage, pools) = Stage::open(Plot::afternoon()).await.unwrap();
+        let router = pools
             .into_iter()
-            .fold(Pool::new("chat"), |pool, model| {
-                pool.target(Target::new(model))
-            });
-        let router = OutcomeRouter::builder().pool(pool).build().unwrap();
+            .fold(OutcomeRouter::builder(), Builder::pool);
+        let router = router.build().unwrap();
         let now = Instant::now();
-        let mut tally = Tally::new(now);
+        let mut tally = Tally::new(Arc::new(stage));
         for line in tally.table(&router.snapshot_at(now), now) {
             assert!(line.len() <= 79, "{} {line}", line.len());
         }

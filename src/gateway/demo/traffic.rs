@@ -12,63 +12,80 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::PREFERRED;
+use crate::router::OutcomeId;
 
 /// More would be no demonstration, but an attack.
 const AT_A_TIME: usize = 256;
 const MAX_ANSWER: usize = 1024 * 1024;
 
+/// What is asked, and how often.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking {
+    pub(super) model: &'static str,
+    pub(super) tasks: &'static [&'static str],
+    pub(super) stream: bool,
+    pub(super) per_second: u32,
+}
+
 /// What a caller saw.
 #[derive(Debug)]
 pub(super) struct Answer {
+    pub(super) asked: &'static str,
     pub(super) at: Instant,
     pub(super) took: Duration,
     pub(super) status: Option<StatusCode>,
     pub(super) model: String,
     pub(super) reason: String,
     pub(super) attempts: u32,
+    pub(super) id: Option<OutcomeId>,
 }
 
-/// Sends requests at a steady rate, every other one for a stream.
-pub(super) async fn send(address: SocketAddr, per_second: u32, answers: UnboundedSender<Answer>) {
+/// Sends requests at a steady rate.
+pub(super) async fn send(address: SocketAddr, asking: Asking, answers: UnboundedSender<Answer>) {
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .build_http();
     let places = Arc::new(Semaphore::new(AT_A_TIME));
-    let mut tick = interval(Duration::from_secs(1) / per_second);
+    let mut tick = interval(Duration::from_secs(1) / asking.per_second.max(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut stream = false;
-    loop {
+    for task in asking.tasks.iter().cycle() {
         tick.tick().await;
-        stream = !stream;
         let Ok(place) = places.clone().acquire_owned().await else {
             return;
         };
         let (client, answers) = (client.clone(), answers.clone());
         tokio::spawn(async move {
-            let _ = answers.send(ask(&client, address, stream).await);
+            let _ = answers.send(ask(&client, address, asking, task).await);
             drop(place);
         });
     }
 }
 
-async fn ask(client: &Client<HttpConnector, Body>, address: SocketAddr, stream: bool) -> Answer {
+async fn ask(
+    client: &Client<HttpConnector, Body>,
+    address: SocketAddr,
+    asking: Asking,
+    task: &str,
+) -> Answer {
     let at = Instant::now();
     let body = json!({
-        "model": PREFERRED,
+        "model": asking.model,
         "messages": [{ "role": "user", "content": "Hello!" }],
-        "stream": stream,
+        "stream": asking.stream,
     });
     let request = Request::post(format!("http://{address}/v1/chat/completions"))
         .header(header::CONTENT_TYPE, "application/json")
+        .header("x-outcome-task", task)
         .body(Body::from(body.to_string()));
     let mut answer = Answer {
+        asked: asking.model,
         at,
         took: Duration::ZERO,
         status: None,
         model: String::new(),
         reason: String::new(),
         attempts: 0,
+        id: None,
     };
     let Ok(request) = request else { return answer };
     if let Ok(response) = client.request(request).await {
@@ -80,6 +97,7 @@ async fn ask(client: &Client<HttpConnector, Body>, address: SocketAddr, stream: 
         answer.attempts = text(&parts.headers, "x-outcome-attempts")
             .parse()
             .unwrap_or_default();
+        answer.id = text(&parts.headers, "x-outcome-id").parse().ok();
     }
     answer.took = at.elapsed();
     answer

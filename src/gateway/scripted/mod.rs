@@ -17,20 +17,20 @@
 //! ```
 
 mod answer;
+mod paced;
+mod script;
 
 use std::{
     collections::VecDeque,
     convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
-    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use serde::Deserialize;
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -38,60 +38,17 @@ use tokio::{
 };
 use tower::service_fn;
 
-use self::answer::{completion, refusal};
+pub use self::script::Script;
+use self::{
+    answer::{Asked, completion, refusal},
+    script::Fate,
+};
 use super::server::serve;
 
 /// Enough for a demonstration of hours.
 const REMEMBERED: usize = 65_536;
 /// A scripted provider is asked for little.
 const MAX_BODY: usize = 1024 * 1024;
-
-/// What a [`Scripted`] provider does.
-#[derive(Clone, Debug, Default)]
-#[must_use]
-pub struct Script {
-    latency: Duration,
-    slow: Option<(Range<Duration>, Duration)>,
-    limit: Option<(f64, f64)>,
-    wall: Option<(Range<Duration>, Duration)>,
-}
-
-impl Script {
-    /// Answers everything at once.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets how long an answer takes.
-    pub fn latency(mut self, latency: Duration) -> Self {
-        self.latency = latency;
-        self
-    }
-
-    /// Lets answers take longer and longer during a time counted from the start, up to `worst` at
-    /// its end.
-    pub fn slow(mut self, during: Range<Duration>, worst: Duration) -> Self {
-        self.slow = Some((during, worst));
-        self
-    }
-
-    /// Limits the rate by a token bucket, and tells in `x-ratelimit` headers what is left of it.
-    pub fn limit(mut self, per_second: f64, burst: u32) -> Self {
-        self.limit = Some((per_second.max(f64::MIN_POSITIVE), f64::from(burst)));
-        self
-    }
-
-    /// Answers everything with a 429 and this `Retry-After`, in whole seconds.
-    pub fn wall(self, retry_after: Duration) -> Self {
-        self.wall_during(Duration::ZERO..Duration::MAX, retry_after)
-    }
-
-    /// Does so during a time counted from the start, without any warning before it.
-    pub fn wall_during(mut self, during: Range<Duration>, retry_after: Duration) -> Self {
-        self.wall = Some((during, retry_after));
-        self
-    }
-}
 
 /// One call that a [`Scripted`] provider answered.
 #[derive(Clone, Debug)]
@@ -118,22 +75,16 @@ pub struct Scripted {
 #[derive(Debug)]
 struct Provider {
     script: Script,
-    start: Instant,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    start: Instant,
     level: f64,
     filled: Instant,
     calls: VecDeque<Answered>,
-}
-
-#[derive(Deserialize)]
-struct Asked {
-    model: String,
-    #[serde(default)]
-    stream: bool,
+    number: u64,
 }
 
 impl Scripted {
@@ -147,13 +98,14 @@ impl Scripted {
         let address = listener.local_addr()?;
         let start = Instant::now();
         let state = State {
+            start,
             level: script.limit.map_or(0.0, |(_, burst)| burst),
             filled: start,
             calls: VecDeque::new(),
+            number: 0,
         };
         let provider = Arc::new(Provider {
             script,
-            start,
             state: Mutex::new(state),
         });
         let shared = provider.clone();
@@ -173,6 +125,15 @@ impl Scripted {
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// Begins its script again, as if it had just been started. What it remembers stays.
+    pub fn restart(&self) {
+        let now = Instant::now();
+        let mut state = self.provider.lock();
+        state.start = now;
+        state.filled = now;
+        state.level = self.provider.script.limit.map_or(0.0, |(_, burst)| burst);
     }
 
     /// Returns the calls so far, the latest 65,536 of them.
@@ -203,10 +164,11 @@ impl Provider {
             return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", "no model");
         };
         let mut limits = HeaderMap::new();
-        let wait = self.admit(now, &mut limits);
-        let status = match wait {
-            None => StatusCode::OK,
-            Some(_) => StatusCode::TOO_MANY_REQUESTS,
+        let fate = self.admit(now, &mut limits);
+        let status = match fate {
+            Fate::Answered(..) => StatusCode::OK,
+            Fate::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Fate::Refused(_) => StatusCode::TOO_MANY_REQUESTS,
         };
         self.remember(Answered {
             at: now,
@@ -214,8 +176,8 @@ impl Provider {
             status,
             headers: parts.headers,
         });
-        let mut response = match wait {
-            Some(wait) => {
+        let mut response = match fate {
+            Fate::Refused(wait) => {
                 let message = "Rate limit reached for requests";
                 let mut response = refusal(status, "rate_limit_exceeded", message);
                 let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
@@ -224,25 +186,30 @@ impl Provider {
                     .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 response
             }
-            None => {
-                sleep(self.latency(now)).await;
-                completion(&asked.model, asked.stream)
+            Fate::Failed(after) => {
+                sleep(after).await;
+                refusal(status, "server_error", "The server had an error")
+            }
+            Fate::Answered(after, writing) => {
+                let whole = if asked.stream { after } else { after + writing };
+                sleep(whole).await;
+                completion(&asked, self.script.usage, writing)
             }
         };
         response.headers_mut().extend(limits);
         response
     }
 
-    /// Takes a call in, or returns how long it should wait.
-    fn admit(&self, now: Instant, headers: &mut HeaderMap) -> Option<Duration> {
-        let elapsed = now.saturating_duration_since(self.start);
-        if let Some((during, retry_after)) = &self.script.wall
-            && during.contains(&elapsed)
-        {
-            return Some(*retry_after);
-        }
-        let (rate, burst) = self.script.limit?;
+    /// Takes a call in, and says what becomes of it.
+    fn admit(&self, now: Instant, headers: &mut HeaderMap) -> Fate {
         let mut state = self.lock();
+        let state = &mut *state;
+        state.number += 1;
+        let elapsed = now.saturating_duration_since(state.start);
+        let fate = self.script.fate(elapsed, state.number);
+        let (Some((rate, burst)), Fate::Answered(..)) = (self.script.limit, fate) else {
+            return fate;
+        };
         let filled = now.saturating_duration_since(state.filled).as_secs_f64() * rate;
         state.level = (state.level + filled).min(burst);
         state.filled = now;
@@ -266,22 +233,10 @@ impl Provider {
                 headers.insert(name, value);
             }
         }
-        (!admitted).then(|| Duration::from_secs_f64((1.0 - state.level) / rate))
-    }
-
-    fn latency(&self, now: Instant) -> Duration {
-        let elapsed = now.saturating_duration_since(self.start);
-        let Some((during, worst)) = &self.script.slow else {
-            return self.script.latency;
-        };
-        if !during.contains(&elapsed) {
-            return self.script.latency;
+        if admitted {
+            return fate;
         }
-        let share = (elapsed - during.start).as_secs_f64()
-            / (during.end - during.start)
-                .as_secs_f64()
-                .max(f64::MIN_POSITIVE);
-        self.script.latency + worst.mul_f64(share)
+        Fate::Refused(Duration::from_secs_f64((1.0 - state.level) / rate))
     }
 
     fn remember(&self, call: Answered) {

@@ -14,6 +14,8 @@ use crate::router::{Mode, OutcomeRouter, PoolSnapshot, Snapshot, State, TargetSn
 
 /// Over how many seconds shares, rates and costs are told.
 const MINUTE: u64 = 60;
+/// Over how many seconds what is so now is told: as far as the samples of the history reach.
+const NOW: u64 = 10;
 const FIVE_MINUTES: u64 = 300;
 const TEN_SECONDS: u64 = 10;
 /// With fewer attempts in the last minute, success is told of the last five.
@@ -82,6 +84,9 @@ struct TargetView {
     scores: f64,
     share: Option<f64>,
     intended: Option<f64>,
+    /// The same over the last few seconds: what a chart is extended with.
+    share_now: Option<f64>,
+    intended_now: Option<f64>,
     requests_left: Option<f64>,
     requests_limit: Option<f64>,
     tokens_left: Option<f64>,
@@ -176,18 +181,28 @@ impl PoolView {
             .collect();
         let served = minute.iter().map(|it| it.served).sum();
         let intended = minute.iter().map(|it| it.intended).sum();
+        let now = cells.iter().zip(&counted);
+        let now: Vec<_> = now
+            .map(|(cell, counted)| lately(cell, counted, at, NOW).0)
+            .collect();
+        let served_now = now.iter().map(|it| it.served).sum();
+        let intended_now = now.iter().map(|it| it.intended).sum();
         let targets: Vec<_> = pool
             .targets
             .iter()
             .zip(cells)
-            .zip(counted.iter().zip(&minute))
+            .zip(counted.iter().zip(minute.iter().zip(&now)))
             .enumerate()
-            .map(|(rank, ((target, cell), (counted, minute)))| TargetView {
-                share: share(minute.served, served).and_then(short),
-                intended: share(minute.intended, intended).and_then(short),
-                rank,
-                ..TargetView::new(target, pool.pinned.as_deref(), cell, counted, minute, at)
-            })
+            .map(
+                |(rank, ((target, cell), (counted, (minute, now))))| TargetView {
+                    share: share(minute.served, served).and_then(short),
+                    intended: share(minute.intended, intended).and_then(short),
+                    share_now: share(now.served, served_now).and_then(short),
+                    intended_now: share(now.intended, intended_now).and_then(short),
+                    rank,
+                    ..TargetView::new(target, pool.pinned.as_deref(), cell, counted, minute, at)
+                },
+            )
             .collect();
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Self {
@@ -247,6 +262,8 @@ impl TargetView {
             scores: target.scores,
             share: None,
             intended: None,
+            share_now: None,
+            intended_now: None,
             requests_left: target.requests_left.and_then(short),
             requests_limit: target.requests_limit.and_then(short),
             tokens_left: target.tokens_left.and_then(short),
