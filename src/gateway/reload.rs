@@ -3,12 +3,13 @@ use std::{path::PathBuf, time::SystemTime};
 use tokio::sync::watch;
 
 use super::Gateway;
-use crate::config::{Config, Watch};
+use crate::config::{Config, ConfigError, Watch};
 
 /// Keeps a gateway up with its configuration file: see [`run`](Self::run).
 #[derive(Debug)]
 pub struct Reload {
-    watch: Watch,
+    /// Nothing where there is no file.
+    watch: Option<Watch>,
     /// What a restart alone changes, as it was at the start.
     fixed: Vec<(&'static str, String)>,
     told: watch::Sender<Loaded>,
@@ -38,8 +39,23 @@ impl Reload {
     /// Outside of a tokio runtime.
     pub fn new(file: impl Into<PathBuf>, config: &Config) -> Self {
         let watch = Watch::new(file, config);
+        let path = watch.path().to_owned();
+        Self::of(Some(watch), path, config)
+    }
+
+    /// Begins with a configuration that was made of something else than a file, such as the
+    /// environment, which `name` names: nothing is ever loaded, and SIGHUP ends nothing.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn without_file(name: impl Into<PathBuf>, config: &Config) -> Self {
+        Self::of(None, name.into(), config)
+    }
+
+    fn of(watch: Option<Watch>, file: PathBuf, config: &Config) -> Self {
         let (told, _) = watch::channel(Loaded {
-            file: watch.path().to_owned(),
+            file,
             at: config.router().wall(),
             reloads: 0,
             error: None,
@@ -61,19 +77,26 @@ impl Reload {
     /// Lets `gateway` go on with the file as it is whenever that changes, and on SIGHUP, for ever. A
     /// file that cannot be is told loudly, and leaves what serves as it is.
     pub async fn run(mut self, gateway: Gateway) {
+        let Some(mut watch) = self.watch.take() else {
+            loop {
+                self.hangups.next().await;
+                tracing::warn!("there is no file to load anew: all goes on as before");
+            }
+        };
         loop {
             tokio::select! {
-                () = self.watch.changed() => {}
+                () = watch.changed() => {}
                 () = self.hangups.next() => {}
             }
-            self.load(&gateway).await;
+            let loaded = watch.load().await;
+            let file = watch.path().display().to_string();
+            self.take(loaded, &file, &gateway);
         }
     }
 
-    async fn load(&mut self, gateway: &Gateway) {
-        let file = self.watch.path().display().to_string();
-        let error = match self.watch.load().await {
-            Ok(config) => self.take(config, gateway).err(),
+    fn take(&self, loaded: Result<Config, ConfigError>, file: &str, gateway: &Gateway) {
+        let error = match loaded {
+            Ok(config) => self.go_on(config, gateway).err(),
             Err(error) => Some(error.to_string()),
         };
         match &error {
@@ -92,7 +115,7 @@ impl Reload {
         });
     }
 
-    fn take(&self, config: Config, gateway: &Gateway) -> Result<(), String> {
+    fn go_on(&self, config: Config, gateway: &Gateway) -> Result<(), String> {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -102,9 +125,10 @@ impl Reload {
                 tracing::warn!("{name} has changed: that takes effect after a restart");
             }
         }
+        let file = self.told.borrow().file.display().to_string();
         gateway
             .reload(config)
-            .map_err(|error| format!("{}: {error}", self.watch.path().display()))
+            .map_err(|error| format!("{file}: {error}"))
     }
 }
 
