@@ -10,6 +10,20 @@ pub(super) struct Gateway {
     pub(super) default_upstream: Option<String>,
 }
 
+impl Gateway {
+    /// Returns whether anything goes to an upstream: one that nothing goes to would only ask for a
+    /// key.
+    pub(super) fn uses(&self, upstream: usize) -> bool {
+        let mut targets = self.pools.iter().flat_map(|pool| &pool.targets);
+        let found = self.upstreams.get(upstream);
+        let is_default = self
+            .default_upstream
+            .as_ref()
+            .is_some_and(|name| found.is_some_and(|it| it.name == *name));
+        is_default || targets.any(|target| target.upstream == upstream)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) name: String,

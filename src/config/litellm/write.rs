@@ -33,8 +33,10 @@ pub(super) fn toml(file: &str, gateway: &Gateway, notes: &[Note]) -> String {
         pair(&mut out, "pass_unknown_models", "true");
         out.push('\n');
     }
-    for it in &gateway.upstreams {
-        upstream(&mut out, it);
+    for (index, it) in gateway.upstreams.iter().enumerate() {
+        if gateway.uses(index) {
+            upstream(&mut out, it);
+        }
     }
     for it in &gateway.pools {
         pool(&mut out, it, &gateway.upstreams);
