@@ -52,8 +52,8 @@ const STRANGER: Duration = Duration::from_millis(500);
 const QUEUE: Duration = Duration::from_millis(100);
 /// Bounds what a single connection can ask for at a time.
 const STREAMS: u32 = 100;
-/// No more than this is read of a peer at once, and no more waits to be written to it. Also the most
-/// that the head of a request may have.
+/// No more than this waits to be written to a stream of HTTP/2. HTTP/1 has hyper's own bound, 408 KiB: a
+/// smaller one is one for reading, too, where it doubles what a large body costs.
 const BUFFER: usize = 64 * 1024;
 
 /// Serves HTTP/1 and HTTP/2 with the defaults of [`Server`].
@@ -275,8 +275,7 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
     server
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(BUFFER);
+        .header_read_timeout(limits.header_timeout);
     server
         .http2()
         .timer(TokioTimer::new())

@@ -22,6 +22,10 @@ use crate::{
 
 /// What was found in a request already, by whoever hands it on with its body as it was then.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "gateway"),
+    allow(dead_code, reason = "only the gateway looks before routing does")
+)]
 pub(crate) struct Known {
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) endpoint: Endpoint,
