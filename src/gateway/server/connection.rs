@@ -12,6 +12,8 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+use super::pace::Pace;
+
 /// As long as the preface of HTTP/2, and no longer than any request of HTTP/1.
 const FIRST: usize = 24;
 /// A peer that takes nothing for as long has gone, or holds a place for nothing. As long as an
@@ -28,16 +30,18 @@ pub(super) struct Connection {
     /// Made once something had to wait.
     stall: Option<Pin<Box<Sleep>>>,
     stalls: bool,
+    pace: Pace,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, first_byte_timeout: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, first_byte_timeout: Duration, pace: Pace) -> Self {
         Self {
             stream,
             first: Some(Box::pin(sleep(first_byte_timeout))),
             read: 0,
             stall: None,
             stalls: false,
+            pace,
         }
     }
 
@@ -107,7 +111,10 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        // hyper does so once nothing is left to be written.
+        this.pace.flushed();
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

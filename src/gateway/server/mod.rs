@@ -3,6 +3,7 @@
 mod connection;
 mod door;
 mod drain;
+mod pace;
 mod signal;
 
 use std::{
@@ -31,7 +32,12 @@ use tower::{Service, service_fn};
 
 pub(in crate::gateway) use self::drain::Draining;
 pub use self::signal::shutdown_signal;
-use self::{connection::Connection, door::Door, drain::Drain};
+use self::{
+    connection::Connection,
+    door::Door,
+    drain::Drain,
+    pace::{Pace, Paced},
+};
 use super::{
     guard::{self, Hosts},
     refuse::refuse,
@@ -52,8 +58,7 @@ const STRANGER: Duration = Duration::from_millis(500);
 const QUEUE: Duration = Duration::from_millis(100);
 /// Bounds what a single connection can ask for at a time.
 const STREAMS: u32 = 100;
-/// No more than this waits to be written to a stream of HTTP/2. HTTP/1 has hyper's own bound, 408 KiB: a
-/// smaller one is one for reading, too, where it doubles what a large body costs.
+/// No more than this waits to be written to a stream of HTTP/2. HTTP/1 has its [`Pace`].
 const BUFFER: usize = 64 * 1024;
 
 /// Serves HTTP/1 and HTTP/2 with the defaults of [`Server`].
@@ -216,8 +221,9 @@ impl Server {
             // Events of a stream must not wait for each other.
             let _ = stream.set_nodelay(true);
             let draining = drain.enter();
-            let service = guarded(service.clone(), hosts.clone(), draining.clone());
-            let connection = Connection::new(stream, self.limits.first_byte_timeout);
+            let pace = Pace::default();
+            let connection = Connection::new(stream, self.limits.first_byte_timeout, pace.clone());
+            let service = guarded(service.clone(), hosts.clone(), draining.clone(), pace);
             let server = server.clone();
             tokio::spawn(async move {
                 serve_connection(&server, connection, service, draining).await;
@@ -245,7 +251,7 @@ async fn serve_connection<S>(
     service: TowerToHyperService<S>,
     mut draining: Draining,
 ) where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+    S: Service<Request<Incoming>, Response = Response<Paced>, Error = Infallible>
         + Clone
         + Send
         + 'static,
@@ -289,8 +295,10 @@ fn guarded<S>(
     service: S,
     hosts: Arc<Hosts>,
     draining: Draining,
+    pace: Pace,
 ) -> TowerToHyperService<
-    impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone,
+    impl Service<Request<Incoming>, Response = Response<Paced>, Error = Infallible, Future: Send>
+    + Clone,
 >
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
@@ -301,6 +309,8 @@ where
 {
     TowerToHyperService::new(service_fn(move |mut request: Request<Incoming>| {
         let mut service = service.clone();
+        let pace = pace.clone();
+        let version = request.version();
         let checked = guard::inspect(&request)
             .map_err(|why| (StatusCode::BAD_REQUEST, why.into()))
             .and_then(|()| hosts.check(&request));
@@ -309,13 +319,14 @@ where
             request.extensions_mut().insert(draining.clone());
         }
         async move {
-            match checked {
+            let response = match checked {
                 Ok(()) => {
                     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
-                    service.call(request.map(Body::new)).await
+                    service.call(request.map(Body::new)).await?
                 }
-                Err((status, why)) => Ok(refuse(&dialect::OpenAi, status, &why)),
-            }
+                Err((status, why)) => refuse(&dialect::OpenAi, status, &why),
+            };
+            Ok(pace.set(response, version))
         }
     }))
 }
