@@ -60,7 +60,7 @@ use crate::{
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_outcome::BuildError> {
-/// # let secret = "a secret of at least 16 characters";
+/// # let secret = "at-least-16-visible-characters";
 /// let watch = Watch::new();
 /// let router = OutcomeRouter::builder().model("gpt-4o").observer(watch.observer()).build()?;
 /// watch.follow(&router);
