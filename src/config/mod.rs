@@ -66,6 +66,7 @@ mod words;
 use std::{
     cell::RefCell,
     fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -267,11 +268,19 @@ impl Config {
             ..
         } = &self.limits;
         let connections = (max_connections, first_byte_timeout, header_timeout, drain);
+        let token = self.admin.as_ref().and_then(|admin| admin.token.as_ref());
+        let hash = |token: &secret::Secret| {
+            let mut hasher = DefaultHasher::new();
+            token.expose().hash(&mut hasher);
+            hasher.finish()
+        };
         vec![
             ("listen", self.listen.to_string()),
             ("hosts", format!("{:?}", self.hosts)),
             ("[limits] of connections", format!("{connections:?}")),
             ("[admin]", format!("{:?}", self.admin)),
+            // By its hash: nobody can show what is not there.
+            ("the token of [admin]", format!("{:?}", token.map(hash))),
             ("[store]", format!("{:?}", self.store)),
             ("[telemetry]", format!("{:?}", self.telemetry)),
         ]

@@ -200,7 +200,10 @@ impl Builder {
     /// the share of copies is not from 0 to 100, if a header's name is none or not free, or if client
     /// keys contradict each other or name pools that there are not.
     pub fn build(self) -> Result<Gateway, BuildError> {
-        Ok(Gateway::new(self.live(None)?, Vec::new()))
+        let live = self.live(None)?;
+        // A configuration has told it already, with the line.
+        live.rules.access.warn_of_free_targets(&live.rules.router);
+        Ok(Gateway::new(live, Vec::new()))
     }
 
     /// Finds what cannot be built.
@@ -233,7 +236,6 @@ impl Builder {
         let places = places.filter(|places| places.is_of(self.max_requests));
         let spending = before.map_or(self.spending, |it| it.rules.access.spending.clone());
         let access = Access::new(self.keys, &self.router, spending)?;
-        access.warn_of_free_targets(&self.router);
         let rules = Arc::new(Rules {
             router: self.router.clone(),
             fallback: self.default_upstream.is_some(),

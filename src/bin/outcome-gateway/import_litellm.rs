@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use tower_outcome::config::litellm::{self, NoteKind};
 
-/// Writes the configuration of a LiteLLM proxy as one of the gateway.
+/// Write the configuration of a LiteLLM proxy as one of the gateway.
 #[derive(Debug, Args)]
 pub(crate) struct ImportLitellm {
     /// The configuration of the proxy, in YAML.

@@ -23,7 +23,10 @@ use self::{
     traffic::{Answer, Asking},
 };
 use super::{Admin, Story, Watch, server::serve, service::Gateway};
-use crate::router::{OutcomeRouter, Pool, Score};
+use crate::{
+    router::{OutcomeRouter, Pool, Score},
+    telemetry::Prometheus,
+};
 
 /// What callers ask for.
 const ASKING: [Asking; 2] = [
@@ -104,7 +107,8 @@ impl Demo {
         let (stage, pools) = Stage::open(plot).await?;
         let stage = Arc::new(stage);
         let watch = Watch::new();
-        let router = router(pools, &watch)?;
+        let prometheus = Prometheus::new();
+        let router = router(pools, &watch, &prometheus)?;
         let gateway = Gateway::builder(router.clone()).build();
         let gateway = gateway.map_err(io::Error::other)?;
         let address = self.listener.local_addr()?;
@@ -120,7 +124,10 @@ impl Demo {
             let page = listener.local_addr()?;
             screen.line(&format!("Open http://{page}/ to watch: {}.", intro(&stage)))?;
             let told = stage.clone();
-            let admin = Admin::new(watch.clone()).replay(move || told.replay());
+            let admin = Admin::new(watch.clone())
+                .gateway(gateway.clone())
+                .metrics(move |router| prometheus.text(router))
+                .replay(move || told.replay());
             servers.spawn(admin.serve(listener, gone(until.clone())));
         }
         servers.spawn(serve(self.listener, gateway, gone(until)));
@@ -233,8 +240,10 @@ impl Show {
     }
 }
 
-fn router(pools: Vec<Pool>, watch: &Watch) -> io::Result<OutcomeRouter> {
-    let mut builder = OutcomeRouter::builder().observer(watch.observer());
+fn router(pools: Vec<Pool>, watch: &Watch, prometheus: &Prometheus) -> io::Result<OutcomeRouter> {
+    let mut builder = OutcomeRouter::builder()
+        .observer(watch.observer())
+        .observer(prometheus.observer());
     for pool in pools {
         builder = builder.pool(pool);
     }

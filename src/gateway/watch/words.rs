@@ -79,7 +79,11 @@ fn because_of(leaving: &Leaving<'_>, because: &Obstacle) -> (String, Option<Dura
     }
 }
 
-/// Says how much is left of a provider's limit, of requests or of tokens, whichever is scarcer.
+/// From this share on, what is left of a limit is no reason to leave it.
+const PLENTY: f64 = 0.5;
+
+/// Says how much is left of a provider's limit, of requests or of tokens, whichever is scarcer; where
+/// there is plenty of both, that is not why there is no room.
 fn what_is_left(of: &TargetSnapshot) -> Option<String> {
     let kinds = [
         ("requests", of.requests_left, of.requests_limit),
@@ -89,7 +93,8 @@ fn what_is_left(of: &TargetSnapshot) -> Option<String> {
         let share = left? / limit.filter(|limit| *limit > 0.0)?;
         Some((what, share.clamp(0.0, 1.0)))
     });
-    let (what, share) = shares.min_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    let scarcer = shares.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    let (what, share) = scarcer.filter(|(_, share)| *share < PLENTY)?;
     Some(format!("{:.0} % of {what} left", (share * 100.0).floor()))
 }
 
@@ -244,6 +249,20 @@ mod tests {
             "gpt-4o -> gpt-4o-mini: 3 % of tokens left until 14:02:10 UTC"
         );
         assert_eq!((told.kind, told.until), ("no_room", Some(AT + 10.0)));
+    }
+
+    #[test]
+    fn plenty_of_room_is_no_reason() {
+        let told = told(Obstacle::NoRoom(Duration::from_secs(1)), |_, limits| {
+            limits.requests_left = Some(400.0);
+            limits.requests_limit = Some(400.0);
+        });
+        assert!(
+            told.text
+                .starts_with("gpt-4o -> gpt-4o-mini: no room expected until "),
+            "{}",
+            told.text
+        );
     }
 
     #[test]

@@ -130,7 +130,9 @@ function of_target(pool, target, several, now) {
   switch (target.state) {
     case "walled":
       // At its limit it has room again every other second: that is one state, not many.
-      if (target.until - now < BRIEF_S && known(target.headroom)) return near(target, name);
+      if (target.until - now < BRIEF_S && target.headroom < LOW_HEADROOM && known(target.headroom)) {
+        return near(target, name);
+      }
       return {
         level: "warn",
         icon: "walled",

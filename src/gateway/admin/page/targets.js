@@ -234,12 +234,15 @@ class Row {
     parts.sharesFill.style.background = hue;
     place(parts.sharesMark, target.intended > 0 ? target.intended : null);
 
-    text(parts.headroom, percent(target.headroom));
+    // What the provider's headers said of its limit is nothing worth while it refuses.
+    const refuses = target.state === "walled" && target.headroom >= LOW;
+    const headroom = refuses ? null : target.headroom;
+    text(parts.headroom, percent(headroom));
     attribute(parts.headroom, "title", left(target));
-    const low = known(target.headroom) && target.headroom < LOW;
+    const low = known(headroom) && headroom < LOW;
     attribute(parts.leftBar, "data-low", low ? "" : null);
-    parts.leftBar.hidden = !known(target.headroom);
-    span(parts.leftFill, 0, target.headroom ?? 0);
+    parts.leftBar.hidden = !known(headroom);
+    span(parts.leftFill, 0, headroom ?? 0);
     place(parts.leftMark, null);
 
     text(parts.first50, duration(target.first_content_p50_s));
