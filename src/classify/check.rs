@@ -322,7 +322,7 @@ mod tests {
             let text = format!("{{ \"k\" :\t{value}\n,\"l\\n\":{value}}}");
             let mut found = Vec::new();
             members(&text, |key, escaped, value| {
-                found.push((key, escaped, value))
+                found.push((key, escaped, value));
             })
             .unwrap();
             let expected = [("\"k\"", false, value), ("\"l\\n\"", true, value)];
