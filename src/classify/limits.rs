@@ -50,20 +50,24 @@ impl Limits {
         if !any {
             return Self::default();
         }
-        let [
-            requests,
-            anthropic_requests,
-            minute_requests,
-            tokens,
-            anthropic_tokens,
-            minute_tokens,
-            input,
-            output,
-        ] = said.map(|said| said.read(wall));
-        let combined = tokens.or(anthropic_tokens).or(minute_tokens);
+        let read = |window: Window| said.get(window as usize)?.read(wall);
+        let of = |windows: [Window; 3]| windows.into_iter().find_map(read);
+        let combined = of([
+            Window::Tokens,
+            Window::AnthropicTokens,
+            Window::MinuteTokens,
+        ]);
         Self {
-            requests: requests.or(anthropic_requests).or(minute_requests),
-            tokens: pick(combined, input, output),
+            requests: of([
+                Window::Requests,
+                Window::AnthropicRequests,
+                Window::MinuteRequests,
+            ]),
+            tokens: pick(
+                combined,
+                read(Window::InputTokens),
+                read(Window::OutputTokens),
+            ),
         }
     }
 
@@ -134,7 +138,7 @@ impl<'a> Said<'a> {
         }
     }
 
-    fn read(self, wall: SystemTime) -> Option<LimitWindow> {
+    fn read(&self, wall: SystemTime) -> Option<LimitWindow> {
         let text = |value: Option<&'a HeaderValue>| value?.to_str().ok();
         let limit = text(self.limit).and_then(count);
         let remaining = text(self.remaining).and_then(count);
@@ -152,36 +156,50 @@ impl<'a> Said<'a> {
 
 /// What the header of this name tells, if it tells of a limit.
 fn place(name: &str) -> Option<(Window, Part)> {
-    // LiteLLM repeats what is left under its own name, but the resets of its provider only so.
-    let name = name.strip_prefix("llm_provider-").unwrap_or(name);
-    if let Some(rest) = name.strip_prefix("x-ratelimit-") {
-        let (part, window) = rest.split_once('-')?;
-        let window = match window {
-            "requests" => Window::Requests,
-            "tokens" => Window::Tokens,
-            "req-minute" => Window::MinuteRequests,
-            "tokens-minute" => Window::MinuteTokens,
-            _ => return None,
-        };
-        Some((window, self::part(part)?))
-    } else if let Some(rest) = name.strip_prefix("anthropic-ratelimit-") {
-        let (window, part) = rest.rsplit_once('-')?;
-        let window = match window {
-            "requests" => Window::AnthropicRequests,
-            "tokens" => Window::AnthropicTokens,
-            "input-tokens" => Window::InputTokens,
-            "output-tokens" => Window::OutputTokens,
-            _ => return None,
-        };
-        Some((window, self::part(part)?))
-    } else {
+    // By the first letter: most headers are done with that.
+    match name.as_bytes().first()? {
+        b'x' => copied(name),
+        b'a' => anthropic(name),
+        // LiteLLM repeats what is left under its own name, but the resets of its provider only so.
+        b'l' => {
+            let name = name.strip_prefix("llm_provider-")?;
+            copied(name).or_else(|| anthropic(name))
+        }
+        _ => None,
+    }
+}
+
+fn copied(name: &str) -> Option<(Window, Part)> {
+    let Some(rest) = name.strip_prefix("x-ratelimit-") else {
         let window = match name.strip_prefix("x-rate-limit-reset-")? {
             "requests" => Window::Requests,
             "tokens" => Window::Tokens,
             _ => return None,
         };
-        Some((window, Part::MisspeltReset))
-    }
+        return Some((window, Part::MisspeltReset));
+    };
+    let (part, window) = rest.split_once('-')?;
+    let window = match window {
+        "requests" => Window::Requests,
+        "tokens" => Window::Tokens,
+        "req-minute" => Window::MinuteRequests,
+        "tokens-minute" => Window::MinuteTokens,
+        _ => return None,
+    };
+    Some((window, self::part(part)?))
+}
+
+fn anthropic(name: &str) -> Option<(Window, Part)> {
+    let rest = name.strip_prefix("anthropic-ratelimit-")?;
+    let (window, part) = rest.rsplit_once('-')?;
+    let window = match window {
+        "requests" => Window::AnthropicRequests,
+        "tokens" => Window::AnthropicTokens,
+        "input-tokens" => Window::InputTokens,
+        "output-tokens" => Window::OutputTokens,
+        _ => return None,
+    };
+    Some((window, self::part(part)?))
 }
 
 fn part(part: &str) -> Option<Part> {

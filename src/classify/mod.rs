@@ -81,6 +81,7 @@
 //! behind it a body that fails has ended as `200, then incomplete`, whatever its error says.
 
 mod answer;
+mod check;
 mod class;
 mod codes;
 mod duration;

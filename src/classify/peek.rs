@@ -6,12 +6,13 @@
 //! A text is checked once, where it is parsed. After that values are stepped over by their quotes
 //! and brackets alone, which is much faster than to parse them again.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memchr3};
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
+
+use super::check;
 
 /// Returns a document without what may stand before it: a byte order mark, whitespace.
 pub(super) fn document(bytes: &[u8]) -> &[u8] {
@@ -81,7 +82,7 @@ impl<'a> Json<'a> {
 
     fn members(self) -> impl Iterator<Item = (Key<'a>, Self)> {
         let mut walk = Walk::within(self.is_object().then_some(self));
-        std::iter::from_fn(move || Some((Key::of(walk.next()?), walk.next()?)))
+        std::iter::from_fn(move || Some((walk.key()?, walk.next()?)))
     }
 
     /// Returns the elements of an array; none where it is no array.
@@ -166,7 +167,10 @@ struct Key<'a> {
 
 impl<'a> Key<'a> {
     fn of(json: Json<'a>) -> Self {
-        let escaped = json.0.as_bytes().contains(&b'\\');
+        let escape = find(json.0.as_bytes(), [b'\\'], |[escape], far| {
+            memchr(escape, far)
+        });
+        let escaped = escape.is_some();
         Self { json, escaped }
     }
 
@@ -202,7 +206,7 @@ impl<'a> Object<'a> {
                 json: Json(text.trim_matches([' ', '\n', '\r', '\t'])),
                 members: SmallVec::new(),
             };
-            if object.json.is_object() && object.check().is_ok() {
+            if object.check().is_some() {
                 return Ok(object);
             }
         }
@@ -211,10 +215,12 @@ impl<'a> Object<'a> {
     }
 
     /// Finds the members while they are checked.
-    fn check(&mut self) -> serde_json::Result<()> {
-        let mut reader = serde_json::Deserializer::from_str(self.json.0);
-        reader.deserialize_map(Check(self))?;
-        reader.end()
+    fn check(&mut self) -> Option<()> {
+        let Self { json, members } = self;
+        check::members(json.0, |key, escaped, value| {
+            let json = Json(key);
+            members.push((Key { json, escaped }, Json(value)));
+        })
     }
 
     /// Returns the object as a value.
@@ -231,7 +237,11 @@ impl<'a> Object<'a> {
 
     /// Returns the named fields, `null` as absent.
     pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> [Option<Json<'a>>; N] {
-        names.map(|name| self.field(name))
+        let mut found = [None; N];
+        for (slot, name) in found.iter_mut().zip(names) {
+            *slot = self.field(name);
+        }
+        found
     }
 
     /// Returns one field.
@@ -239,24 +249,6 @@ impl<'a> Object<'a> {
         let mut latest_first = self.members.iter().rev();
         let (_, value) = latest_first.find(|(key, _)| key.is(name))?;
         value.present()
-    }
-}
-
-struct Check<'o, 'a>(&'o mut Object<'a>);
-
-impl<'a> Visitor<'a> for Check<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            let key = Key::of(Json(key.get()));
-            self.0.members.push((key, Json(value.get())));
-        }
-        Ok(())
     }
 }
 
@@ -272,18 +264,42 @@ impl<'a> Walk<'a> {
                 .unwrap_or_default(),
         )
     }
+
+    /// Returns the next key. Most end before their first escape.
+    fn key(&mut self) -> Option<Key<'a>> {
+        self.skip_between()?;
+        let text = self.0.as_bytes();
+        let quoted = text.strip_prefix(b"\"").unwrap_or_default();
+        match find_in_string(quoted) {
+            Some(at) if quoted.get(at) == Some(&b'"') => Some(Key {
+                json: self.take(at + 2)?,
+                escaped: false,
+            }),
+            _ => self.take(end(text)?).map(Key::of),
+        }
+    }
+
+    /// Steps to the next value.
+    fn skip_between(&mut self) -> Option<()> {
+        let between = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':');
+        let start = self.0.as_bytes().iter().position(|byte| !between(byte))?;
+        self.0 = self.0.get(start..)?;
+        Some(())
+    }
+
+    fn take(&mut self, len: usize) -> Option<Json<'a>> {
+        let (value, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(Json(value))
+    }
 }
 
 impl<'a> Iterator for Walk<'a> {
     type Item = Json<'a>;
 
     fn next(&mut self) -> Option<Json<'a>> {
-        let between = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':');
-        let start = self.0.as_bytes().iter().position(|byte| !between(byte))?;
-        let text = self.0.get(start..)?;
-        let (value, rest) = text.split_at_checked(end(text.as_bytes())?)?;
-        self.0 = rest;
-        Some(Json(value))
+        self.skip_between()?;
+        self.take(end(self.0.as_bytes())?)
     }
 }
 
@@ -303,13 +319,18 @@ fn end(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// Finds what may end a string: a quote, or a backslash that makes none of the next one.
+fn find_in_string(text: &[u8]) -> Option<usize> {
+    find(text, [b'"', b'\\'], |[end, escape], far| {
+        memchr2(end, escape, far)
+    })
+}
+
 fn string_end(text: &[u8]) -> usize {
     let mut at = 1;
     loop {
         let rest = text.get(at..).unwrap_or_default();
-        match find(rest, [b'"', b'\\'], |[end, escape], far| {
-            memchr2(end, escape, far)
-        }) {
+        match find_in_string(rest) {
             // An escape: what follows the backslash is no end.
             Some(next) if rest.get(next) == Some(&b'\\') => at += next + 2,
             Some(next) => return at + next + 1,

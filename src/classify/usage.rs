@@ -4,7 +4,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use self::report::Report;
@@ -72,10 +72,11 @@ impl Usage {
     /// bodies say none.
     #[must_use]
     pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
-        let count = |name| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+        let read = |value: &HeaderValue| value.to_str().ok()?.trim().parse().ok();
+        let count = |name| read(headers.get(name)?);
         let report = Report::beside([
             // Always there where any is: most answers are done with it.
-            Some(count("x-amzn-bedrock-input-token-count")?),
+            Some(read(headers.get(&BEDROCK_INPUT)?)?),
             count("x-amzn-bedrock-output-token-count"),
             count("x-amzn-bedrock-cache-read-input-token-count"),
             count("x-amzn-bedrock-cache-write-input-token-count"),
@@ -108,6 +109,8 @@ impl Usage {
         self.reasoning = self.reasoning.max(later.reasoning);
     }
 }
+
+const BEDROCK_INPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-input-token-count");
 
 /// As for error bodies: answers are held up to 64 KiB, so this only bounds what others pass in.
 const MAX_BODY: usize = 1 << 20;

@@ -191,7 +191,7 @@ impl<'a> Addressed<'a> {
         } else {
             base
         };
-        format!("{base}{shared}")
+        [base, shared].concat()
     }
 
     /// Returns the part that belongs to the base URL the request came by.

@@ -9,7 +9,6 @@ use http::{
 };
 use smallvec::SmallVec;
 
-use super::signature;
 use crate::{
     dialect::{
         self, Dialect, Located,
@@ -18,27 +17,7 @@ use crate::{
     router::Upstream,
 };
 
-/// Headers and query parameters that carry secrets. None of a caller's crosses to another upstream.
-const CREDENTIALS: [HeaderName; 17] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("cf-aig-authorization"),
-    HeaderName::from_static("ocp-apim-subscription-key"),
-    HeaderName::from_static("openai-organization"),
-    HeaderName::from_static("openai-project"),
-    // A signature is one of its own request.
-    signature::CONTENT,
-    signature::DATE,
-    signature::REGIONS,
-    signature::TOKEN,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-auth-token"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("x-goog-user-project"),
-    HeaderName::from_static("x-portkey-api-key"),
-];
+/// Query parameters that carry secrets. None of a caller's crosses to another upstream.
 const QUERY_CREDENTIALS: [&str; 11] = [
     "access_token",
     "auth_token",
@@ -127,16 +106,23 @@ pub(crate) fn readdress(parts: &mut Parts, upstream: &Upstream, dialect: &dyn Di
         .query()
         .map(|query| if same { query.to_owned() } else { scrub(query) });
     let query = with_own(query.unwrap_or_default(), &upstream.query);
-    let mut target = path.to_owned();
-    if !query.is_empty() {
-        target.push('?');
-        target.push_str(&query);
-    }
+    // As it mostly is, where the upstream is a provider of the caller's own API.
+    let is_there = parts.uri.path() == path && !path.is_empty();
+    let is_there = is_there && query.is_empty() && parts.uri.query().is_none();
+    let target = (!is_there).then(|| {
+        let mut target = path.to_owned();
+        if !query.is_empty() {
+            target.push('?');
+            target.push_str(&query);
+        }
+        target
+    });
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     uri.scheme = Some(upstream.scheme.clone());
     uri.authority = Some(upstream.authority.clone());
     // Both halves were part of valid URIs, so the whole is one.
-    uri.path_and_query = PathAndQuery::try_from(target).ok().or(uri.path_and_query);
+    let target = target.and_then(|target| PathAndQuery::try_from(target).ok());
+    uri.path_and_query = target.or(uri.path_and_query);
     if let Ok(uri) = Uri::from_parts(uri) {
         parts.uri = uri;
     }
@@ -148,13 +134,46 @@ pub(crate) fn readdress(parts: &mut Parts, upstream: &Upstream, dialect: &dyn Di
     }
     let own = upstream.own_credential(dialect.name());
     if !same || own.is_some() {
-        for name in CREDENTIALS.iter().chain(upstream.secrets.iter()) {
-            headers.remove(name);
-        }
+        remove_credentials(headers, &upstream.secrets);
     }
     if let Some((name, value)) = own {
         headers.insert(name.clone(), value.clone());
     }
+}
+
+/// One pass over what is there: to look up all that might be takes longer.
+fn remove_credentials(headers: &mut HeaderMap, secrets: &[HeaderName]) {
+    let is_known = |name: &&HeaderName| is_credential(name.as_str());
+    let mut names: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_known).cloned().collect();
+    names.extend(secrets.iter().filter(|name| !is_known(name)).cloned());
+    for name in &names {
+        headers.remove(name);
+    }
+}
+
+/// Whether a header carries a secret. None of a caller's crosses to another upstream.
+fn is_credential(name: &str) -> bool {
+    matches!(
+        name,
+        "authorization"
+            | "cookie"
+            | "proxy-authorization"
+            | "api-key"
+            | "cf-aig-authorization"
+            | "ocp-apim-subscription-key"
+            | "openai-organization"
+            | "openai-project"
+            // A signature is one of its own request.
+            | "x-amz-content-sha256"
+            | "x-amz-date"
+            | "x-amz-region-set"
+            | "x-amz-security-token"
+            | "x-api-key"
+            | "x-auth-token"
+            | "x-goog-api-key"
+            | "x-goog-user-project"
+            | "x-portkey-api-key"
+    )
 }
 
 /// Adds the parameters that an upstream asks for, where the request does not bring them.
@@ -208,6 +227,26 @@ mod tests {
         router::Credential,
     };
 
+    const CREDENTIALS: [&str; 17] = [
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        "api-key",
+        "cf-aig-authorization",
+        "ocp-apim-subscription-key",
+        "openai-organization",
+        "openai-project",
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-region-set",
+        "x-amz-security-token",
+        "x-api-key",
+        "x-auth-token",
+        "x-goog-api-key",
+        "x-goog-user-project",
+        "x-portkey-api-key",
+    ];
+
     fn path_at(upstream: &Upstream, path: &str) -> String {
         let (dialect, endpoint) = dialect::detect(path).unwrap();
         upstream.path(&Addressed::new(path, dialect.name(), endpoint, "m"))
@@ -216,7 +255,7 @@ mod tests {
     fn readdressed(uri: &str, base: &str, secret: Option<&str>) -> Parts {
         let mut request = Request::post(uri).header("host", "gateway");
         for name in &CREDENTIALS {
-            request = request.header(name, "inbound");
+            request = request.header(*name, "inbound");
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let mut upstream = Upstream::new(base).unwrap();

@@ -40,10 +40,10 @@ fn is_authorization(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
 }
 
-pub(super) const CONTENT: HeaderName = HeaderName::from_static("x-amz-content-sha256");
-pub(super) const DATE: HeaderName = HeaderName::from_static("x-amz-date");
-pub(super) const REGIONS: HeaderName = HeaderName::from_static("x-amz-region-set");
-pub(super) const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const CONTENT: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const REGIONS: HeaderName = HeaderName::from_static("x-amz-region-set");
+const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 #[cfg(test)]
 mod tests {

@@ -253,7 +253,13 @@ impl<'a> Assembly<'a> {
     pub(super) fn share_secrets(&mut self) {
         let known = self.credentials.iter();
         let names = known.flat_map(|known| known.credential.header_names());
-        let secrets: Arc<[HeaderName]> = names.cloned().collect();
+        let mut secrets: Vec<HeaderName> = Vec::new();
+        for name in names {
+            if !secrets.contains(name) {
+                secrets.push(name.clone());
+            }
+        }
+        let secrets: Arc<[HeaderName]> = secrets.into();
         for target in &mut self.targets {
             if let Some(upstream) = &mut target.upstream {
                 Arc::make_mut(upstream).secrets = secrets.clone();

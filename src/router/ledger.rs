@@ -25,9 +25,24 @@ pub struct OutcomeId {
     tag: u64,
 }
 
+impl OutcomeId {
+    /// Returns how it is written: 32 hexadecimal digits. Every answer tells it, and to format numbers
+    /// takes long.
+    pub(crate) fn digits(self) -> [u8; 32] {
+        let both = u128::from(self.sequence) << 64 | u128::from(self.tag);
+        let mut digits = [0; 32];
+        let digit = |half: u8| b'0' + half + (b'a' - b'9' - 1) * u8::from(half > 9);
+        let (pairs, _) = digits.as_chunks_mut::<2>();
+        for ([high, low], byte) in pairs.iter_mut().zip(both.to_be_bytes()) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+        }
+        digits
+    }
+}
+
 impl fmt::Display for OutcomeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{:016x}", self.sequence, self.tag)
+        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -254,6 +269,15 @@ mod tests {
         };
         ledger.score(id, score, record).unwrap();
         seen
+    }
+
+    #[test]
+    fn an_id_is_written_in_hexadecimal_digits_and_read_back() {
+        for (sequence, tag) in [(0, u64::MAX), (0x0123_4567_89ab_cdef, 0xa9)] {
+            let id = OutcomeId { sequence, tag };
+            assert_eq!(id.to_string(), format!("{sequence:016x}{tag:016x}"));
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
     }
 
     #[test]

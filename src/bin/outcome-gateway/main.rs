@@ -16,9 +16,12 @@ use std::{
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tower_outcome::config::Config;
+use tracing::Subscriber;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt,
     layer::{Identity, SubscriberExt as _},
+    registry,
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
@@ -56,7 +59,7 @@ async fn main() -> ExitCode {
     let command = Arguments::parse().command;
     // Serving logs, and more, once it knows from its configuration how.
     if !matches!(command, Command::Serve(_)) {
-        log(Identity::new());
+        log(None::<Identity>);
     }
     let done = match command {
         Command::Serve(serve) => serve.run().await,
@@ -96,15 +99,22 @@ async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, String>
 
 /// Logs to the standard error, by `RUST_LOG`: without it, warnings and what the gateway is up to.
 /// `more` takes in what is not for the log.
-fn log(more: impl Layer<Registry> + Send + Sync) {
+fn log(more: Option<impl Layer<Registry> + Send + Sync>) {
+    match more {
+        Some(more) => registry().with(more).with(lines()).init(),
+        // Not with a layer that does nothing: that has no filter, and would have every span made.
+        None => registry().with(lines()).init(),
+    }
+}
+
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> + Send + Sync {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info,tower_outcome::store=info"));
-    let lines = fmt::layer()
+    fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
-        .with_filter(filter);
-    tracing_subscriber::registry().with(more).with(lines).init();
+        .with_filter(filter)
 }
 
 /// Answers on the standard output. Whoever reads it may have gone: `| head`.

@@ -37,7 +37,7 @@ impl Serve {
         #[cfg(feature = "otlp")]
         log(traces.as_ref().map(Traces::layer));
         #[cfg(not(feature = "otlp"))]
-        log(Identity::new());
+        log(None::<Identity>);
         if self.config.is_none() {
             tracing::info!(
                 "no --config: serving what stands on the standard output; save it to change it"

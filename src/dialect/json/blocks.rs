@@ -189,7 +189,11 @@ fn any(block: &[u8; 64], is: impl Fn(u8) -> bool) -> bool {
 /// Returns a bit for every byte, the first the lowest.
 #[inline]
 fn mask(block: &[u8; 64], is: impl Fn(u8) -> bool) -> u64 {
-    let flags = block.map(|byte| u8::from(is(byte)));
+    // Not `map` of the array, which becomes a call for every byte.
+    let mut flags = [0; 64];
+    for (flag, byte) in flags.iter_mut().zip(block) {
+        *flag = u8::from(is(*byte));
+    }
     let (words, _) = flags.as_chunks::<8>();
     let mut mask = 0;
     for (word, shift) in words.iter().zip((0_u32..).step_by(8)) {

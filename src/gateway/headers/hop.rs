@@ -22,9 +22,11 @@ pub(in crate::gateway) fn takes_trailers(parts: &request::Parts) -> bool {
 /// where it was addressed to. Only the configuration chooses a host.
 pub(in crate::gateway) fn enter(parts: &mut request::Parts) {
     make_framing_plain(&mut parts.headers);
-    remove_hop_by_hop(&mut parts.headers);
-    parts.headers.remove(header::HOST);
-    parts.headers.remove(header::EXPECT);
+    remove_all(&mut parts.headers, |name| {
+        let name = name.as_str();
+        // These speak to the gateway alone.
+        is_hop_by_hop(name) || matches!(name, "expect" | "host")
+    });
     parts.version = Version::HTTP_11;
     let target = parts.uri.path_and_query().cloned();
     parts.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
@@ -34,22 +36,14 @@ pub(in crate::gateway) fn enter(parts: &mut request::Parts) {
 /// what only we may say.
 pub(in crate::gateway) fn leave(parts: &mut response::Parts, names: &Names, trailers: bool) {
     make_framing_plain(&mut parts.headers);
-    remove_hop_by_hop(&mut parts.headers);
-    for name in &OF_THE_ORIGIN {
-        parts.headers.remove(name);
-    }
-    let foreign: SmallVec<[HeaderName; 4]> = parts
-        .headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(CROSS_ORIGIN) || names.is_ours(name))
-        .cloned()
-        .collect();
-    for name in &foreign {
-        parts.headers.remove(name);
-    }
-    if !trailers {
-        parts.headers.remove(header::TRAILER);
-    }
+    remove_all(&mut parts.headers, |header| {
+        let name = header.as_str();
+        is_hop_by_hop(name)
+            || is_of_the_origin(name)
+            || name.starts_with(CROSS_ORIGIN)
+            || names.is_ours(header)
+            || !trailers && *header == header::TRAILER
+    });
     parts.version = Version::HTTP_11;
 }
 
@@ -61,37 +55,41 @@ fn make_framing_plain(headers: &mut HeaderMap) {
     }
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let listed: SmallVec<[HeaderName; 2]> = headers
+/// Removes the headers that `is` names, and those that `Connection` lists. One pass: to look names up
+/// that are not there takes longer than to look at all that are.
+fn remove_all(headers: &mut HeaderMap, is: impl Fn(&HeaderName) -> bool) {
+    let mut names: SmallVec<[HeaderName; 4]> = headers
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
-    for name in listed.iter().chain(&HOP_BY_HOP) {
+    names.extend(headers.keys().filter(|name| is(name)).cloned());
+    for name in &names {
         headers.remove(name);
     }
 }
 
-/// Headers that speak of one connection (RFC 9110, 7.6.1), beside those that `Connection` lists.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+/// Whether a header speaks of one connection (RFC 9110, 7.6.1), beside those that `Connection` lists.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// Headers by which a provider speaks of its own host name, not of ours: cookies that nobody will
+/// Whether by a header a provider speaks of its own host name, not of ours: cookies that nobody will
 /// send back, and promises about TLS and HTTP/3.
-const OF_THE_ORIGIN: [HeaderName; 3] = [
-    header::ALT_SVC,
-    header::SET_COOKIE,
-    header::STRICT_TRANSPORT_SECURITY,
-];
+fn is_of_the_origin(name: &str) -> bool {
+    matches!(name, "alt-svc" | "set-cookie" | "strict-transport-security")
+}
 
 /// By these a provider invites web pages of any origin to its API, where every caller brings a key.
 /// Here the key is the gateway's own.

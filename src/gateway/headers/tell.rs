@@ -35,7 +35,7 @@ impl Names {
             Reason::Preferred => HeaderValue::from_static("preferred"),
             reason => visible(&reason.to_string()),
         };
-        let id = HeaderValue::try_from(routed.outcome_id().to_string());
+        let id = HeaderValue::from_bytes(&routed.outcome_id().digits());
         // It grows once then; where it cannot, it is full of what an upstream sent.
         if headers.try_reserve(TOLD).is_err() {
             return;
@@ -46,7 +46,9 @@ impl Names {
         headers.insert(self.reason.clone(), reason);
         headers.insert(self.attempts.clone(), HeaderValue::from(call.attempts()));
         // Hexadecimal digits.
-        headers.extend(id.ok().map(|id| (self.id.clone(), id)));
+        if let Ok(id) = id {
+            headers.insert(self.id.clone(), id);
+        }
     }
 
     /// Tells the decision in one line, where there is one to be told.
