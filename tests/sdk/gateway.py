@@ -15,6 +15,10 @@ listen = "127.0.0.1:0"
 
 [admin]
 listen = "127.0.0.1:0"
+
+# What an earlier run learned is none of this one's business.
+[store]
+enabled = false
 """
 
 UPSTREAM = """
