@@ -187,7 +187,7 @@ impl OutcomeRouter {
             entry.price.set(price);
             let mut group = self.inner.group(entry.group);
             if let Some(member) = group.members.get_mut(entry.slot) {
-                member.spent.set_price(price);
+                member.spent.reprice(Some(price));
             }
         }
         entry.is_some()

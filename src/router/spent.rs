@@ -28,10 +28,6 @@ impl Spent {
         self.price = price;
     }
 
-    pub(super) fn set_price(&mut self, price: Price) {
-        self.price = Some(price);
-    }
-
     pub(super) fn price(&self) -> Option<Price> {
         self.price
     }
@@ -80,10 +76,10 @@ mod tests {
         let mut spent = Spent::new(None);
         assert_eq!(spent.add(&usage, Class::Success), None);
         assert_eq!(spent.dollars(), None);
-        spent.set_price(Price::per_million(0.0, 0.0));
+        spent.reprice(Some(Price::per_million(0.0, 0.0)));
         assert_eq!(spent.add(&usage, Class::Success), Some(0.0));
         assert_eq!(spent.dollars(), Some((0.0, 0.0)));
-        spent.set_price(Price::per_million(1.0, 0.0));
+        spent.reprice(Some(Price::per_million(1.0, 0.0)));
         assert_eq!(spent.add(&usage, Class::Success), Some(0.001));
         assert_eq!(spent.dollars(), Some((0.001, 0.0)));
         assert_eq!((spent.reports, spent.usage.input), (3, 3_000));
