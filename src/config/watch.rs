@@ -80,12 +80,18 @@ impl Watch {
     ///
     /// As [`Config::load`]; it goes on being watched.
     pub async fn load(&mut self) -> Result<Config, ConfigError> {
-        let path = self.path.clone();
-        let loaded = spawn_blocking(move || Config::load(path)).await;
-        let loaded = loaded.unwrap_or_else(|error| {
-            let file = self.path.display().to_string();
-            Err(ConfigError::whole(&file, error.to_string()))
+        let (path, files) = (self.path.clone(), self.files.clone());
+        let loaded = spawn_blocking(move || {
+            // What changes while it is read is a change to come.
+            let seen = stamps(&path, &files);
+            (Config::load(path), seen)
         });
+        let (loaded, seen) = loaded.await.unwrap_or_else(|error| {
+            let file = self.path.display().to_string();
+            let error = ConfigError::whole(&file, error.to_string());
+            (Err(error), self.seen.clone())
+        });
+        self.seen = seen;
         let files = match &loaded {
             Ok(config) => config.files().map(Path::to_owned).collect(),
             // Those of the configuration that serves, and those that the other one lacks.
