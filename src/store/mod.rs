@@ -54,10 +54,15 @@ mod format;
 mod keeping;
 mod lock;
 mod opened;
+mod shared;
 
 pub use self::{
     keeping::{Keeping, Writes},
     opened::{FileStore, Opened},
+    shared::{
+        Answer, Batch, Bucket, Cooldown, Exchanging, Note, OutcomeStore, Probe, Scope, Seen, Share,
+        StoreError, Totals,
+    },
 };
 
 #[cfg(test)]
