@@ -73,7 +73,7 @@ proptest! {
             match kind {
                 0 | 1 => {
                     probe = capacity.take(tokens, now).or(probe);
-                    (mark, sent) = (capacity.mark(), now);
+                    (mark, sent) = (capacity.mark(now), now);
                 }
                 2 => capacity.refused(Some(wait), wait.is_zero(), tokens, now),
                 3 => capacity.refused(None, tokens > 5e3, tokens, now),
@@ -109,7 +109,7 @@ proptest! {
             } else {
                 pacing.take(1.0, tokens, now);
             }
-            if let Some(until) = pacing.free_at(tokens, now) {
+            if let Some(until) = pacing.free_at(tokens, 0.0, now) {
                 prop_assert!(until > now && until <= now + Duration::from_secs(60));
             }
         }
