@@ -16,21 +16,7 @@ pub(super) fn note<'a>(text: &'a str, nodes: &mut Nodes<'a>) -> Option<()> {
         at: 0,
         notes: Notes::new(nodes),
     };
-    reader.expect(b'{')?;
-    reader.skip_space();
-    if reader.peek() == Some(b'}') {
-        reader.at += 1;
-    } else {
-        loop {
-            reader.member()?;
-            reader.skip_space();
-            match reader.next()? {
-                b',' => reader.skip_space(),
-                b'}' => break,
-                _ => return None,
-            }
-        }
-    }
+    reader.object()?;
     (reader.at == text.len()).then_some(())
 }
 
@@ -73,12 +59,19 @@ impl<'a> Reader<'a, '_> {
         Some(Key { text, escaped })
     }
 
-    /// Steps over a member of the object, and notes it with all that is inside.
-    fn member(&mut self) -> Option<()> {
-        // One bit for every open bracket, the innermost lowest: 1 for a brace.
+    /// Steps over an object, and notes all that is inside.
+    fn object(&mut self) -> Option<()> {
+        self.expect(b'{')?;
+        self.skip_space();
+        if self.peek()? == b'}' {
+            self.at += 1;
+            return Some(());
+        }
+        // One bit for every bracket that is open in it, the innermost lowest: 1 for a brace.
         let (mut braces, mut depth) = (0_u128, 0);
-        let mut key = self.key()?;
         loop {
+            let in_object = depth == 0 || braces & 1 == 1;
+            let key = if in_object { self.key()? } else { Key::NONE };
             let start = self.at;
             match self.peek()? {
                 b'"' => {
@@ -97,7 +90,6 @@ impl<'a> Reader<'a, '_> {
                         depth += 1;
                         braces = braces << 1 | u128::from(is_brace);
                         self.notes.begin(key, self.text.get(start..)?);
-                        key = if is_brace { self.key()? } else { Key::NONE };
                         continue;
                     }
                 }
@@ -109,17 +101,15 @@ impl<'a> Reader<'a, '_> {
             self.notes.add(key, self.text.get(start..self.at)?);
             // It has ended, and with it perhaps what it stands in.
             loop {
-                if depth == 0 {
-                    return Some(());
-                }
                 self.skip_space();
-                match (self.next()?, braces & 1) {
-                    (b',', within) => {
+                let in_object = depth == 0 || braces & 1 == 1;
+                match (self.next()?, in_object) {
+                    (b',', _) => {
                         self.skip_space();
-                        key = if within == 1 { self.key()? } else { Key::NONE };
                         break;
                     }
-                    (b'}', 1) | (b']', 0) => {
+                    (b'}', true) if depth == 0 => return Some(()),
+                    (b'}', true) | (b']', false) => {
                         braces >>= 1;
                         depth -= 1;
                         self.notes.end(self.text.get(self.at..)?);
@@ -134,35 +124,12 @@ impl<'a> Reader<'a, '_> {
     fn string(&mut self) -> Option<bool> {
         self.expect(b'"')?;
         self.at += plain(self.bytes.get(self.at..)?);
-        if self.next()? == b'"' {
+        if self.peek()? == b'"' {
+            self.at += 1;
             return Some(false);
         }
-        self.at -= 1;
-        self.escapes().map(|()| true)
-    }
-
-    /// Steps over the rest of a string, from its first escape.
-    #[inline(never)]
-    fn escapes(&mut self) -> Option<()> {
-        loop {
-            match self.next()? {
-                b'"' => return Some(()),
-                b'\\' => match self.next()? {
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                    b'u' => {
-                        let digits = self.bytes.get(self.at..)?.first_chunk::<4>()?;
-                        if !digits.iter().all(u8::is_ascii_hexdigit) {
-                            return None;
-                        }
-                        self.at += 4;
-                    }
-                    _ => return None,
-                },
-                // A control character.
-                _ => return None,
-            }
-            self.at += plain(self.bytes.get(self.at..)?);
-        }
+        self.at += escaped(self.bytes.get(self.at..)?)?;
+        Some(true)
     }
 
     fn word(&mut self, word: &[u8]) -> Option<()> {
@@ -205,6 +172,30 @@ impl<'a> Reader<'a, '_> {
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
+    }
+}
+
+/// Returns the length of the rest of a string, from its first escape to behind the quote.
+#[inline(never)]
+fn escaped(text: &[u8]) -> Option<usize> {
+    let mut rest = text;
+    loop {
+        let len = match rest {
+            [b'"', ..] => return Some(text.len() - rest.len() + 1),
+            [
+                b'\\',
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                ..,
+            ] => 2,
+            [b'\\', b'u', digits @ ..] => {
+                let digits = digits.first_chunk::<4>()?;
+                digits.iter().all(u8::is_ascii_hexdigit).then_some(6)?
+            }
+            // A control character, or nothing.
+            _ => return None,
+        };
+        rest = rest.get(len..)?;
+        rest = rest.get(plain(rest)..)?;
     }
 }
 

@@ -79,6 +79,11 @@ const KEPT: usize = 512;
 
 /// Returns how much of the beginning of a string has neither an escape nor a character cut off.
 fn whole_characters(string: &[u8]) -> usize {
+    // Mostly plain letters stand there, and nothing is longer than an escape.
+    let mut last = string.iter().rev().take(6);
+    if last.all(|byte| byte.is_ascii() && *byte != b'\\') {
+        return string.len();
+    }
     let mut at = 0;
     loop {
         let len = match (string.get(at), string.get(at + 1)) {
