@@ -112,12 +112,17 @@ impl<'a> Json<'a> {
         if !self.is_object() {
             return;
         }
-        if let Some(mut nodes) = self.inside {
-            while let Some((key, value)) = Self::next_noted(&mut nodes) {
-                take(key, value);
-            }
-            return;
+        let Some(mut nodes) = self.inside else {
+            return self.walk(&mut take);
+        };
+        while let Some((key, value)) = Self::next_noted(&mut nodes) {
+            take(key, value);
         }
+    }
+
+    /// Walks over the members of an object in which nothing has been noted. That is seldom, so no
+    /// caller has a walk of its own.
+    fn walk(self, take: &mut dyn FnMut(Key<'a>, Self)) {
         let mut walk = Walk::within(Some(self));
         while let Some(key) = walk.key()
             && let Some(value) = walk.next()
@@ -205,7 +210,7 @@ impl<'a> Key<'a> {
 
     fn is(self, name: &str) -> bool {
         if self.escaped {
-            return unquote(self.text).is_some_and(|key| key == name);
+            return self.name() == name;
         }
         let key = self.text.as_bytes();
         key.len() == name.len() + 2 && key.get(1..=name.len()) == Some(name.as_bytes())
