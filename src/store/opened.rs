@@ -53,10 +53,16 @@ impl FileStore {
     pub fn open(self) -> Opened {
         let path = self.path;
         let lock = file::make_folder(&path).and_then(|()| Lock::take(&path));
-        let kept = file::read(&path).unwrap_or_else(|fault| {
-            put_away(&path, &fault, lock.is_ok());
-            None
-        });
+        let kept = file::read(&path);
+        match &kept {
+            Ok(Some(_)) => {
+                tracing::info!(file = %path.display(), "state goes on from what was kept")
+            }
+            Ok(None) => {
+                tracing::info!(file = %path.display(), "state starts cold: nothing was kept yet")
+            }
+            Err(fault) => put_away(&path, fault, lock.is_ok()),
+        }
         let (lock, trouble) = match lock {
             Ok(lock) => (Some(lock), None),
             Err(fault) => (None, Some(fault)),
@@ -73,7 +79,7 @@ impl FileStore {
             interval: self.interval,
             lock,
             trouble,
-            kept: kept.unwrap_or_default(),
+            kept: kept.ok().flatten().unwrap_or_default(),
             sections: Vec::new(),
         }
     }

@@ -8,7 +8,8 @@ use http_body_util::Full;
 use crate::{process::*, support::*};
 
 /// Of the key `og-test-key`.
-const KEY_HASH: &str = "efd05195e9d396839a02de0a3159f0dcc8269a68d1229040924f5b89540c3069";
+pub(crate) const KEY_HASH: &str =
+    "efd05195e9d396839a02de0a3159f0dcc8269a68d1229040924f5b89540c3069";
 
 #[tokio::test]
 async fn what_was_learned_is_not_forgotten_over_a_restart() {

@@ -1,0 +1,193 @@
+use std::{fs, path::Path, time::SystemTime};
+
+use serde_json::Value;
+
+use super::{COST, INTERVAL_S, SLACK_S, TARGETS, callers::Sent};
+
+/// A score counts half after so many seconds, an attempt after so many.
+const SCORES_HALVE_S: f64 = 3600.0;
+const ATTEMPTS_HALVE_S: f64 = 30.0;
+/// The order of two things that happen so close together is unknown.
+const AT_ONCE_S: f64 = 0.05;
+/// Of a score, or of an attempt: less than there is of one, and more than rounding adds up to.
+const ROUNDING: f64 = 0.01;
+
+/// Returns the time in seconds since 1970.
+pub(super) fn seconds() -> f64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap().as_secs_f64()
+}
+
+/// What a snapshot says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    /// When it was made; none where there is no snapshot.
+    pub(super) at: Option<f64>,
+    pub(super) bytes: u64,
+    /// By target: the decayed number of its scores, and of its attempts where they fade as usual.
+    scores: [f64; 3],
+    attempts: [Option<f64>; 3],
+    day: u64,
+    calls_paid: f64,
+}
+
+impl Kept {
+    pub(super) fn read(path: &Path) -> Self {
+        let Ok(text) = fs::read_to_string(path) else {
+            return Self {
+                attempts: [Some(0.0); 3],
+                ..Self::default()
+            };
+        };
+        let (line, body) = text.split_once('\n').unwrap();
+        assert!(
+            line.ends_with(|end: char| end.is_ascii_hexdigit()),
+            "{line}"
+        );
+        let body: Value = serde_json::from_str(body).unwrap();
+        let learned = &body["learned"];
+        let pool = &learned["pools"][0];
+        let target = |index: usize| {
+            let target = &pool["targets"][index];
+            assert_eq!(target["name"], TARGETS[index]);
+            &target["health"]
+        };
+        let number = |value: &Value| value.as_f64().unwrap();
+        Self {
+            at: Some(number(&learned["kept_at"])),
+            bytes: text.len() as u64,
+            scores: [0, 1, 2].map(|index| number(&pool["quality"]["levels"][index]["mass"])),
+            attempts: [0, 1, 2].map(|index| {
+                let health = target(index);
+                let usual = health["in_doubt"] == false;
+                usual.then(|| number(&health["ok"]) + number(&health["bad"]))
+            }),
+            day: body["spent"]["day"].as_u64().unwrap(),
+            calls_paid: body["spent"]["dollars"]["team"].as_f64().unwrap_or(0.0) / COST,
+        }
+    }
+}
+
+/// What the gateway knew when it started, and what it was told since.
+#[derive(Default)]
+pub(super) struct Books {
+    before: Kept,
+    sent: Vec<Sent>,
+}
+
+impl Books {
+    /// Begins with what a gateway found, which tells at `now` what that is.
+    pub(super) fn open(&mut self, kept: &Kept, state: &Value, now: f64) {
+        for (index, name) in TARGETS.into_iter().enumerate() {
+            let target = &state["pools"][0]["targets"][index];
+            assert_eq!(target["name"], name);
+            let scores = target["scores"].as_f64().unwrap();
+            let since = kept.at.map_or(0.0, |at| now - at);
+            let expected = kept.scores[index] * fade(since, SCORES_HALVE_S);
+            let difference = (scores - expected).abs();
+            assert!(difference < ROUNDING, "{name}: {scores}, not {expected}");
+            if let Some(attempts) = kept.attempts[index] {
+                let told = target["attempts"].as_f64().unwrap();
+                let [most, least] = [since - AT_ONCE_S, since + AT_ONCE_S]
+                    .map(|since| attempts * fade(since, ATTEMPTS_HALVE_S));
+                // Asking comes some time after what is told was worked out.
+                let least = least * 0.9;
+                assert!(
+                    (least - ROUNDING..=most + ROUNDING).contains(&told),
+                    "{name}: {told} attempts of {attempts} after {since} s"
+                );
+            }
+        }
+        self.before = kept.clone();
+        self.sent.clear();
+    }
+
+    /// Ends with what was sent until `now`.
+    pub(super) fn close(&mut self, sent: Vec<Sent>, now: f64) {
+        self.sent = sent;
+        self.sent.retain(|one| one.begun < now);
+    }
+
+    /// Returns how many scores were known to be taken in at a time.
+    pub(super) fn scored_before(&self, at: f64) -> usize {
+        let scored = self.sent.iter().filter_map(|one| one.scored);
+        scored.filter(|scored| *scored < at).count()
+    }
+
+    /// A snapshot that was left at `killed` holds what came before it was made, and as much as came
+    /// before the last interval; and nothing that was not sent.
+    pub(super) fn check(&self, kept: &Kept, killed: f64) {
+        let must = killed - INTERVAL_S - SLACK_S;
+        let made = kept.at.unwrap_or(f64::NEG_INFINITY);
+        self.check_from(kept, must.max(made), killed);
+    }
+
+    /// A snapshot that was left by who was told to stop holds everything.
+    pub(super) fn check_all(&self, kept: &Kept, stopped: f64) {
+        self.check_from(kept, stopped, stopped);
+    }
+
+    /// Everything that ended before `must` is there, and nothing that began after `may`.
+    fn check_from(&self, kept: &Kept, must: f64, may: f64) {
+        let must = must - AT_ONCE_S;
+        let Some(at) = kept.at else {
+            assert_eq!(self.scored_before(must), 0, "there is no snapshot");
+            return;
+        };
+        let fade = |since: f64, half_life: f64| fade(at - since, half_life);
+        let before = self.before.at.unwrap_or(at);
+        for (target, name) in TARGETS.into_iter().enumerate() {
+            let sent = || self.sent.iter().filter(|one| one.target == target);
+            let found = kept.scores[target];
+            let base = self.before.scores[target] * fade(before, SCORES_HALVE_S);
+            let least = sent()
+                .filter(|one| one.scored.is_some_and(|scored| scored < must))
+                .filter_map(|one| one.score_begun)
+                .map(|begun| fade(begun, SCORES_HALVE_S));
+            let most = sent()
+                .filter_map(|one| one.score_begun)
+                .filter(|begun| *begun < may)
+                .map(|begun| fade(begun + 2.0 * AT_ONCE_S, SCORES_HALVE_S));
+            let (least, most) = (base + least.sum::<f64>(), base + most.sum::<f64>());
+            assert!(
+                (least - ROUNDING..=most + ROUNDING).contains(&found),
+                "{name}: {found} scores, not {least} to {most}"
+            );
+            let (Some(base), Some(found)) = (self.before.attempts[target], kept.attempts[target])
+            else {
+                continue;
+            };
+            let least = sent()
+                .filter(|one| one.answered.is_some_and(|answered| answered < must))
+                .map(|one| fade(one.begun, ATTEMPTS_HALVE_S));
+            let least = base * fade(before, ATTEMPTS_HALVE_S) + least.sum::<f64>();
+            let most = base + sent().filter(|one| one.begun < may).count() as f64;
+            assert!(
+                (least - ROUNDING..=most + ROUNDING).contains(&found),
+                "{name}: {found} attempts, not {least} to {most}"
+            );
+        }
+        self.check_paid(kept, must, may);
+    }
+
+    /// What was spent does not fade, but for the end of the day.
+    fn check_paid(&self, kept: &Kept, must: f64, may: f64) {
+        if self.before.at.is_some() && self.before.day != kept.day {
+            return;
+        }
+        let answered = self.sent.iter().filter_map(|one| one.answered);
+        let least = answered.filter(|answered| *answered < must).count() as f64;
+        let most = self.sent.iter().filter(|one| one.begun < may).count() as f64;
+        let found = kept.calls_paid - self.before.calls_paid;
+        assert!(
+            (least - ROUNDING..=most + ROUNDING).contains(&found),
+            "{found} calls were paid for, not {least} to {most}"
+        );
+        assert!((found - found.round()).abs() < ROUNDING, "{found}");
+    }
+}
+
+/// What is left of a count after some seconds.
+fn fade(seconds: f64, half_life: f64) -> f64 {
+    (-seconds.max(0.0) / half_life).exp2()
+}
