@@ -50,11 +50,11 @@ struct Sample {
 
 impl Sample {
     /// Lets a router learn, and keeps that.
-    fn new() -> Self {
+    fn new(tasks: u64) -> Self {
         hear();
         let folder = Folder::new();
         let router = pools().build().unwrap();
-        learn(&router, tasks());
+        learn(&router, tasks);
         let spent = json!({ "day": 20_000, "dollars": { "team": 1.25, "other": 1e-9 } });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -106,7 +106,7 @@ impl Sample {
 
 #[test]
 fn f47_a_snapshot_cut_at_any_byte_starts_cold_and_says_so_once() {
-    let sample = Sample::new();
+    let sample = Sample::new(tasks());
     for end in 0..sample.bytes.len() {
         sample.refuses(&sample.bytes[..end], &format!("cut at {end}"));
     }
@@ -115,7 +115,7 @@ fn f47_a_snapshot_cut_at_any_byte_starts_cold_and_says_so_once() {
 
 #[test]
 fn f47_a_snapshot_with_any_bit_flipped_starts_cold_and_says_so_once() {
-    let sample = Sample::new();
+    let sample = Sample::new(tasks());
     let mut flipped = sample.bytes.clone();
     let bits = flipped.len() * 8;
     for bit in 0..bits {
@@ -135,7 +135,7 @@ fn f47_a_snapshot_with_any_bit_flipped_starts_cold_and_says_so_once() {
 fn f47_a_snapshot_with_a_hole_or_a_tail_starts_cold_and_says_so_once() {
     /// Smaller than what a disk writes at once, so that a small snapshot has many of them.
     const BLOCK: usize = 64;
-    let sample = Sample::new();
+    let sample = Sample::new(tasks());
     let bytes = &sample.bytes;
     // What a disk that lost its power has not written reads as zeros, or as what was there before.
     let before: Vec<u8> = bytes.iter().rev().copied().collect();
@@ -160,7 +160,7 @@ fn f47_a_snapshot_with_a_hole_or_a_tail_starts_cold_and_says_so_once() {
 
 #[test]
 fn f46_any_number_of_a_snapshot_may_be_nonsense() {
-    let sample = Sample::new();
+    let sample = Sample::new(3);
     let kept = serde_json::to_value(&sample.learned).unwrap();
     let mut places = Vec::new();
     numbers(&kept, &mut String::new(), &mut places);

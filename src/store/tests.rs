@@ -144,6 +144,9 @@ async fn other_versions_start_cold_and_are_set_aside() {
     assert_eq!(opened.section::<Vec<u8>>("spending"), Some(vec![1, 2]));
     assert_eq!(opened.section::<Vec<u8>>("broken"), None);
     assert_eq!(opened.section::<Vec<u8>>("none"), None);
+    let keeping = opened.start();
+    assert_eq!(keeping.writes().refused, 2);
+    keeping.stop().await;
 }
 
 #[tokio::test]

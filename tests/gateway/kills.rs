@@ -5,13 +5,18 @@
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "real processes go by the real time"
+    clippy::print_stdout,
+    reason = "real processes go by the real time, and the figures are to be seen"
 )]
 
 mod books;
 mod callers;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{
@@ -148,7 +153,7 @@ fn assert_quiet(said: &[String]) {
 }
 
 /// A folder with a configuration whose state is kept beside it.
-struct Folder(std::path::PathBuf);
+struct Folder(PathBuf);
 
 impl Folder {
     fn new(base_url: &str) -> Self {
@@ -175,7 +180,7 @@ impl Folder {
         Self(folder)
     }
 
-    fn state(&self) -> std::path::PathBuf {
+    fn state(&self) -> PathBuf {
         self.0.join("state")
     }
 
@@ -191,17 +196,10 @@ impl Folder {
         };
         assert!(said.contains(told), "{said}");
         let answer = get(process.admin(), "/state").await;
-        let state: Value = serde_json::from_slice(&answer).unwrap();
+        let state: Value = serde_json::from_str(&answer).unwrap();
         books.open(&kept, &state, seconds());
         process
     }
-}
-
-async fn get(address: std::net::SocketAddr, path: &str) -> bytes::Bytes {
-    let request = http::Request::get(format!("http://{address}{path}"));
-    send(request.body(http_body_util::Full::default()).unwrap())
-        .await
-        .into_body()
 }
 
 impl Drop for Folder {

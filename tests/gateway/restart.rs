@@ -84,6 +84,11 @@ async fn f47_a_bad_file_is_told_of_and_the_gateway_serves() {
     assert!(said.contains("state starts cold"), "{said}");
     assert!(said.contains(folder.state().to_str().unwrap()), "{said}");
     assert!(said.contains("2 bytes follow its first line, which says 5"));
+    let metrics = get(process.admin(), "/metrics").await;
+    assert!(
+        metrics.contains("\noutcome_store_refusals_total 1\n"),
+        "{metrics}"
+    );
 
     // A second one at the same place serves as well, and says what it does without.
     let second = Process::start(&folder.0).await;
