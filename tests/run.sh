@@ -68,7 +68,7 @@ if [ -n "$full" ]; then
     SOAK_CALLS=1000000 cargo test --locked --release --test soak -- --nocapture
     step "a gateway killed a hundred times, and a large snapshot with every bit flipped"
     OUTCOME_STORE_KILLS=100 cargo test --locked --all-features --lib --test gateway f48_ -- --nocapture
-    SNAPSHOT_TASKS=300 cargo test --locked --release --features store --test snapshot -- --nocapture
+    SNAPSHOT_TASKS=100 cargo test --locked --all-features --test snapshot -- --nocapture
     step "how good the decisions are, against the reference"
     cargo run --locked --release -q --example simulate -- --compare benches/quality/reference.tsv
     step "property tests, twenty times the cases"

@@ -144,24 +144,11 @@ impl Books {
             }
             let found = kept.scores[target];
             within(found, [least, most], &format!("scores of {name}"));
-
-            let (Some(base), Some(found)) = (self.before.attempts[target], kept.attempts[target])
-            else {
-                continue;
-            };
-            // While a target is in doubt, nothing fades: at most all is there.
-            let ([mut least, _], mut most) = (faded(base, before, ATTEMPTS_HALVE_S), base);
-            for one in sent() {
-                let [low, _] = faded(1.0, at - one.begun, ATTEMPTS_HALVE_S);
-                least += low * share(one.answered.is_some_and(|answered| answered < must));
-                most += share(one.begun < may);
-            }
-            within(found, [least, most], &format!("attempts of {name}"));
         }
         self.check_paid(kept, must, may);
     }
 
-    /// What was spent does not fade, but for the end of the day.
+    /// What settled was paid for, and that does not fade, but for the end of the day.
     fn check_paid(&self, kept: &Kept, must: f64, may: f64) {
         if self.before.at.is_some() && self.before.day != kept.day {
             return;
