@@ -45,7 +45,6 @@ const KEY: &str = "og-test-key";
 /// Dollars per call, at the usage that is scripted.
 const COST: f64 = (9.0 * 1.0 + 4.0 * 10.0) / 1e6;
 
-#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f48_killed_under_load_it_loses_no_more_than_an_interval() {
     let rounds = std::env::var("OUTCOME_STORE_KILLS").map_or(5, |told| told.parse().unwrap());
@@ -87,6 +86,7 @@ async fn f48_killed_under_load_it_loses_no_more_than_an_interval() {
     books.close(sent, stopped);
     books.check_all(&Kept::read(&folder.state()), stopped);
     folder.start(&mut books).await.stop().await;
+    assert_eq!(folder.names(), ["gateway.toml", "state", "state.lock"]);
     tally.tell();
 }
 
@@ -182,6 +182,15 @@ impl Folder {
 
     fn state(&self) -> PathBuf {
         self.0.join("state")
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
     }
 
     /// Starts it, which finds what was kept, all of it and nothing else.

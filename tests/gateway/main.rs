@@ -13,6 +13,7 @@ mod access;
 mod admin;
 mod feedback;
 mod hints;
+#[cfg(unix)]
 mod kills;
 mod mounting;
 mod overload;

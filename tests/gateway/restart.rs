@@ -72,6 +72,16 @@ async fn what_a_client_key_spent_today_is_not_forgotten_over_a_restart() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn f38_told_to_stop_as_soon_as_it_serves_it_ends_well() {
+    let well = Raw::json(200, WELL).await;
+    let folder = Folder::new("at-once", &well, &well);
+    for _ in 0..10 {
+        Process::start(&folder.0).await.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn f47_a_bad_file_is_told_of_and_the_gateway_serves() {
     let well = Raw::json(200, WELL).await;
