@@ -38,8 +38,9 @@ use crate::{process::Process, support::*};
 const TASKS: u64 = 1_000;
 /// As short as it may be.
 const INTERVAL_S: f64 = 0.1;
-/// A machine that does other things as well may take so much longer to take its turn and to write.
-const SLACK_S: f64 = 1.0;
+/// A machine that does other things as well may take so much longer to take its turn and to write, now
+/// and then; but not as a rule.
+const SLACK_S: f64 = 5.0;
 const TARGETS: [&str; 3] = ["first", "second", "third"];
 const KEY: &str = "og-test-key";
 /// Dollars per call, at the usage that is scripted.
@@ -111,7 +112,8 @@ impl Tally {
         let Some(at) = kept.at else { return };
         self.lost += books.scored_before(killed) - books.scored_before(at);
         self.ages.push(killed - at);
-        assert!(killed - at < INTERVAL_S + SLACK_S, "{}", killed - at);
+        let age = killed - at;
+        assert!(age < INTERVAL_S + SLACK_S, "it was {age} s old");
     }
 
     fn tell(mut self) {
@@ -128,7 +130,11 @@ impl Tally {
             self.scores,
             self.lost,
         );
-        assert!(median <= INTERVAL_S + 0.1, "{median}");
+        // The interval, and the write of a build that is not optimized.
+        assert!(
+            median <= 3.0 * INTERVAL_S,
+            "it was {median} s old as a rule"
+        );
         assert!(self.torn > 0, "no kill came in mid-write");
     }
 }

@@ -4,12 +4,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep};
 
 use super::{KEY, TARGETS, TASKS, books::seconds};
 use crate::support::*;
@@ -57,6 +58,8 @@ impl Callers {
                     if goes_on.is_none() {
                         break;
                     }
+                    // Leaves the machine some room for who is called.
+                    sleep(Duration::from_millis(1)).await;
                 }
                 sent
             });
