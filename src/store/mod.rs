@@ -54,6 +54,8 @@ mod format;
 mod keeping;
 mod lock;
 mod opened;
+#[cfg(feature = "redis")]
+mod redis;
 mod shared;
 
 pub use self::{
@@ -64,6 +66,9 @@ pub use self::{
         StoreError, Totals,
     },
 };
+
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfigError, RedisStore, RedisStoreBuilder};
 
 #[cfg(test)]
 mod tests;
