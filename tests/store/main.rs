@@ -17,6 +17,7 @@
 mod faults;
 mod hostile;
 mod poison;
+mod proxy;
 mod quota;
 mod secrets;
 mod server;

@@ -82,10 +82,6 @@ impl Server {
         self.port
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     pub fn store(&self) -> RedisStore {
         self.builder().build().unwrap()
     }
@@ -109,7 +105,7 @@ impl Server {
         command.arg(&words[1..]);
         command
             .query(&mut self.client())
-            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+            .unwrap_or_else(|error| panic!("{:.200}: {error}", words.join(" ")))
     }
 
     /// Does something as somebody else, whatever comes of it.
@@ -197,7 +193,13 @@ fn is_there(program: &str) -> bool {
     version.is_ok_and(|output| output.status.success())
 }
 
+/// A port that nobody has now, low enough for a cluster, whose nodes take the one 10,000 above too.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if port < 55_000 {
+            return port;
+        }
+    }
 }

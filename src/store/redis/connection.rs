@@ -3,7 +3,7 @@ use tokio::time::timeout;
 
 use super::{
     greeting::Greeting,
-    refusal::{Refusal, failure},
+    refusal::Refusal,
     scripts::{ROUND, SHARE},
     server::{Raw, Server},
 };
@@ -51,7 +51,7 @@ impl Connection {
         asked.cmd("SCRIPT").arg("LOAD").arg(ROUND);
         raw.allowance.renew();
         let answers = raw.inner.send_packed_commands(&asked, 0, asked.len()).await;
-        let mut answers = answers.map_err(|error| failure(&error, url))?;
+        let mut answers = answers.map_err(|error| raw.failure(&error, server))?;
         if answers.len() != asked.len() {
             return Err(StoreError::nonsense("a greeting was half answered"));
         }
@@ -95,7 +95,7 @@ impl Connection {
         let sent = self.raw.inner.send_packed_commands(asked, 0, asked.len());
         match timeout(server.answer_limit, sent).await {
             Err(_) => Err(server.silent(server.answer_limit)),
-            Ok(Err(error)) => Err(failure(&error, &server.url)),
+            Ok(Err(error)) => Err(self.raw.failure(&error, server)),
             Ok(Ok(answers)) if answers.len() == asked.len() => Ok(answers),
             Ok(Ok(_)) => Err(StoreError::nonsense("not everything was answered")),
         }

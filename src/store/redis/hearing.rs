@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{refusal::failure, server::Server, task::Task};
+use super::{server::Server, task::Task};
 use crate::store::{Cooldown, Scope, StoreError};
 
 /// Pauses before it is tried again to listen.
@@ -116,18 +116,19 @@ async fn listen_once(
     let subscribed = raw.inner.subscribe(server.keys.channel());
     match timeout(server.connect_limit, subscribed).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return failure(&error, &server.url),
+        Ok(Err(error)) => return raw.failure(&error, server),
         Err(_) => return server.silent(server.connect_limit),
     }
     loop {
         raw.allowance.renew();
         if timeout(ASKED_EVERY, &mut raw.driver).await.is_ok() {
-            return StoreError::unreachable(format!("{}: the connection is lost", server.url));
+            let why = raw.allowance.ended().unwrap_or_default();
+            return StoreError::unreachable(format!("{}: {why}", server.url));
         }
         let asked = cmd("PING");
         match timeout(server.connect_limit, raw.inner.send_packed_command(&asked)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return failure(&error, &server.url),
+            Ok(Err(error)) => return raw.failure(&error, server),
             Err(_) => return server.silent(server.connect_limit),
         }
     }

@@ -157,7 +157,10 @@ impl RedisStore {
                 answer.notes = round.notes;
                 mended += round.mended;
             }
-            Err(_) => mended += 1,
+            Err(_) => {
+                answer.instances = 1;
+                mended += 1;
+            }
         }
         let mut last_error = None;
         for ((scope, asked), value) in asked.iter().zip(shares) {

@@ -100,6 +100,9 @@ impl Refusal {
                 "it has as many clients as it takes (maxclients)",
             ));
         }
+        if details.starts_with("The user executing the script") {
+            return Self::read("NOPERM", "");
+        }
         let words = || details.split(|c: char| !c.is_ascii_uppercase());
         let told = REASONS
             .iter()
@@ -120,17 +123,23 @@ impl From<Reason> for StoreError {
     }
 }
 
-/// Says why nothing came back from the server at `place`.
-pub(super) fn failure(error: &RedisError, place: &impl std::fmt::Display) -> StoreError {
+/// Says why nothing came back on a connection to `place`, which may have `ended`.
+pub(super) fn failure(
+    error: &RedisError,
+    ended: Option<String>,
+    place: &impl std::fmt::Display,
+) -> StoreError {
+    let not_redis = || StoreError::nonsense("this is not the protocol of Redis");
     if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
-        return StoreError::unreachable(format!("{place}: {error}"));
+        // The client only knows that it is over. If nothing ended it, what came made no sense to it.
+        return ended.map_or_else(not_redis, |why| {
+            StoreError::unreachable(format!("{place}: {why}"))
+        });
     }
     let code = error.code().unwrap_or_default();
     match Refusal::read(code, error.detail().unwrap_or_default()) {
         Refusal::All(reason) => reason.into(),
-        Refusal::NoScript | Refusal::One => {
-            StoreError::nonsense("this is not the protocol of Redis")
-        }
+        Refusal::NoScript | Refusal::One => not_redis(),
     }
 }
 

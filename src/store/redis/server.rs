@@ -1,7 +1,7 @@
 use std::{fmt, io, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo,
+    AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError,
     aio::{AsyncPushSender, MultiplexedConnection},
 };
 use tokio::{
@@ -98,7 +98,8 @@ impl Server {
         // Limits of time are ours: they cover what goes before and after as well.
         let config = config.set_response_timeout(None);
         let opened = MultiplexedConnection::new_with_config(login, stream, config).await;
-        let (inner, driver) = opened.map_err(|error| failure(&error, &self.url))?;
+        let (inner, driver) =
+            opened.map_err(|error| failure(&error, allowance.ended(), &self.url))?;
         let driver = Task::spawn(driver);
         Ok(Raw {
             inner,
@@ -133,6 +134,13 @@ impl Server {
             }
         }
         Err(last)
+    }
+}
+
+impl Raw {
+    /// Says why nothing came back.
+    pub(super) fn failure(&self, error: &RedisError, server: &Server) -> StoreError {
+        failure(error, self.allowance.ended(), &server.url)
     }
 }
 

@@ -2,7 +2,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -20,12 +20,16 @@ use tokio_rustls::client::TlsStream;
 pub(super) struct Allowance {
     left: Arc<AtomicUsize>,
     full: usize,
+    ended: Arc<Mutex<Option<String>>>,
 }
 
 impl Allowance {
     pub(super) fn new(bytes: usize) -> Self {
-        let left = Arc::new(AtomicUsize::new(bytes));
-        Self { left, full: bytes }
+        Self {
+            left: Arc::new(AtomicUsize::new(bytes)),
+            full: bytes,
+            ended: Arc::default(),
+        }
     }
 
     /// Allows the whole of it again.
@@ -33,18 +37,34 @@ impl Allowance {
         self.left.store(self.full, Ordering::Relaxed);
     }
 
-    fn take(&self, bytes: usize) -> io::Result<()> {
+    /// Returns what has ended the connection, if it has. The client does not pass that on.
+    pub(super) fn ended(&self) -> Option<String> {
+        self.noted().clone()
+    }
+
+    fn read(&self, bytes: usize) -> io::Result<()> {
+        if bytes == 0 {
+            self.note(&"it closed the connection");
+            return Ok(());
+        }
         // Only the connection takes, and it has one reader.
         let left = self.left.load(Ordering::Relaxed).checked_sub(bytes);
         let left = left.ok_or_else(|| {
             let most = self.full;
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("over {most} bytes were answered"),
-            )
+            let what = format!("over {most} bytes were answered");
+            io::Error::new(io::ErrorKind::InvalidData, what)
         })?;
         self.left.store(left, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The first is the reason for those that follow.
+    fn note(&self, why: &impl ToString) {
+        self.noted().get_or_insert_with(|| why.to_string());
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Option<String>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,6 +85,13 @@ impl Bounded {
     pub(super) fn new(inner: Transport, allowance: Allowance) -> Self {
         Self { inner, allowance }
     }
+
+    fn noting<T>(&self, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &done {
+            self.allowance.note(error);
+        }
+        done
+    }
 }
 
 impl AsyncRead for Bounded {
@@ -78,13 +105,13 @@ impl AsyncRead for Bounded {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
-        match read {
-            Poll::Ready(Ok(())) => Poll::Ready(
+        let read = read.map(|read| {
+            read.and_then(|()| {
                 self.allowance
-                    .take(buf.filled().len().saturating_sub(before)),
-            ),
-            other => other,
-        }
+                    .read(buf.filled().len().saturating_sub(before))
+            })
+        });
+        self.noting(read)
     }
 }
 
@@ -94,10 +121,11 @@ impl AsyncWrite for Bounded {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.inner {
+        let written = match &mut self.inner {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Transport::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        };
+        self.noting(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
