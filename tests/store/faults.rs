@@ -231,10 +231,10 @@ async fn a_wrong_password_is_told_and_mended_without_a_restart() {
     };
     let url = format!("redis://127.0.0.1:{}", server.port());
     let open = |url: &str, password: Option<&str>| {
-        let builder = RedisStore::builder(url);
-        let builder = password
-            .into_iter()
-            .fold(builder, |it, word| it.password(word));
+        let mut builder = RedisStore::builder(url);
+        if let Some(password) = password {
+            builder = builder.password(password);
+        }
         Instance::new(1, builder.build().unwrap())
     };
     let mut none = open(&url, None);
