@@ -17,8 +17,9 @@ fn instances(server: &Server, count: u64) -> Vec<Instance<tower_outcome::store::
 
 /// Puts a bucket there as if instances had filled it.
 fn fill(server: &Server, number: u64, version: u64, counters: &[(&str, &str)]) {
-    let (key, version) = (format!("{TAG}:b:{number}"), version.to_string());
-    let mut words = vec!["HSET", &key, "\n", &version];
+    let key = format!("{TAG}:b:{number}");
+    let stamp = format!("{version} {}", counters.len() + 1);
+    let mut words = vec!["HSET", &key, "", &stamp];
     words.extend(counters.iter().flat_map(|(name, count)| [*name, *count]));
     server.tell(&words);
 }

@@ -11,6 +11,8 @@ use crate::store::{Bucket, StoreError};
 const NAME_MOST: usize = 48;
 const COUNT_MOST: u64 = (1 << 53) - 1;
 const NOTE_MOST: usize = 128;
+/// The field of a bucket that is no counter.
+const STAMP: &[u8] = b"";
 
 /// What is answered for one scope.
 #[derive(Debug, PartialEq)]
@@ -20,7 +22,7 @@ pub(super) struct Shared {
     pub(super) cools: Duration,
     pub(super) granted: bool,
     pub(super) leased: Duration,
-    /// What was removed as it made no sense.
+    /// What was removed or left out as it made no sense.
     pub(super) mended: u64,
     pub(super) buckets: Vec<Bucket>,
 }
@@ -43,15 +45,25 @@ impl Shared {
         let [bucket, added_to, cools, granted, leased, mended, buckets] = array(value)? else {
             return None;
         };
-        let (buckets, _) = array(buckets)?.as_chunks::<3>();
+        let mut left_out = 0;
+        let (found, _) = array(buckets)?.as_chunks::<4>();
+        let mut buckets = Vec::with_capacity(found.len());
+        for found in found {
+            if let Some((bucket, of_it)) = bucket_of(found) {
+                buckets.push(bucket);
+                left_out += of_it;
+            } else {
+                left_out += 1;
+            }
+        }
         Some(Self {
             bucket: number(bucket)?,
             added_to: number(added_to),
             cools: Duration::from_millis(number(cools)?),
             granted: number(granted)? == 1,
             leased: Duration::from_millis(number(leased)?),
-            mended: number(mended)?,
-            buckets: buckets.iter().map(bucket_of).collect::<Option<_>>()?,
+            mended: number(mended)?.saturating_add(left_out),
+            buckets,
         })
     }
 }
@@ -78,18 +90,36 @@ impl Round {
     }
 }
 
-fn bucket_of([bucket, version, counters]: &[Value; 3]) -> Option<Bucket> {
-    let mut lines = text(counters)?.split('\n');
-    let mut read = Vec::with_capacity(lines.clone().count() / 2);
-    while let (Some(name), Some(count)) = (lines.next(), lines.next()) {
-        match count.parse() {
-            Ok(count) if count <= COUNT_MOST && is_plain(name, NAME_MOST) => {
-                read.push((Box::from(name), count));
+/// Reads the fields of a bucket: names and counts in turn, one a line. Returns also how many make no
+/// sense. `None` if a line break in one of them leaves in doubt what is a name.
+fn bucket_of([number_of, version, fields, lines]: &[Value; 4]) -> Option<(Bucket, u64)> {
+    let lines = bulk(lines)?;
+    let fields = usize::try_from(number(fields)?).ok()?;
+    let mut left_out = 0;
+    let mut counters = Vec::new();
+    if fields > 0 {
+        if memchr::memchr_iter(b'\n', lines).count() != fields.saturating_mul(2) - 1 {
+            return None;
+        }
+        // Not more than there are lines.
+        counters.reserve_exact(fields);
+        let mut lines = lines.split(|byte| *byte == b'\n');
+        while let (Some(name), Some(count)) = (lines.next(), lines.next()) {
+            match counter(name, count) {
+                Some(counter) => counters.push(counter),
+                None => left_out += u64::from(name != STAMP),
             }
-            _ => {}
         }
     }
-    Some(Bucket::new(number(bucket)?, number(version)?, read))
+    let bucket = Bucket::new(number(number_of)?, number(version)?, counters);
+    Some((bucket, left_out))
+}
+
+fn counter(name: &[u8], count: &[u8]) -> Option<(Box<str>, u64)> {
+    let name = std::str::from_utf8(name).ok()?;
+    let count: u64 = std::str::from_utf8(count).ok()?.parse().ok()?;
+    let good = is_plain(name, NAME_MOST) && count <= COUNT_MOST;
+    good.then(|| (name.into(), count))
 }
 
 fn array(value: &Value) -> Option<&[Value]> {
@@ -107,8 +137,12 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 fn text(value: &Value) -> Option<&str> {
+    std::str::from_utf8(bulk(value)?).ok()
+}
+
+fn bulk(value: &Value) -> Option<&[u8]> {
     match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::BulkString(bytes) => Some(bytes),
         _ => None,
     }
 }
@@ -119,34 +153,53 @@ mod tests {
 
     use super::*;
 
-    fn bulk(text: &str) -> Value {
+    fn of_text(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
     }
 
-    fn shared(counters: Value) -> Value {
-        let buckets = Value::Array(vec![Value::Int(9), Value::Int(1), counters]);
+    fn shared(fields: i64, counters: Value) -> Value {
+        let bucket = [9, 1, fields].map(Value::Int).into_iter();
+        let buckets = Value::Array(bucket.chain([counters]).collect());
         let numbers = [9, 9, 0, 1, 2000, 0].map(Value::Int);
         Value::Array(numbers.into_iter().chain([buckets]).collect())
     }
 
     #[test]
     fn counters_are_read() {
-        let read = Shared::read(&shared(bulk("a.ok\n5\nb\n9007199254740991"))).unwrap();
+        let text = "a.ok\n5\n\n123 3\nb\n9007199254740991";
+        let read = Shared::read(&shared(3, of_text(text))).unwrap();
         let counters = vec![("a.ok".into(), 5), ("b".into(), COUNT_MOST)];
         assert_eq!(read.buckets, [Bucket::new(9, 1, counters)]);
-        assert_eq!((read.added_to, read.granted), (Some(9), true));
-        let none = Shared::read(&shared(bulk(""))).unwrap();
+        assert_eq!(
+            (read.added_to, read.granted, read.mended),
+            (Some(9), true, 0)
+        );
+        let none = Shared::read(&shared(0, of_text(""))).unwrap();
         assert_eq!(none.buckets, [Bucket::new(9, 1, Vec::new())]);
     }
 
     #[test]
     fn counters_that_make_no_sense_are_left_out() {
         let long = "x".repeat(49);
-        let text = format!("a\n-1\nb\n1.5\nc\n9007199254740992\n\n1\n{long}\n1\né\n1\nd\n2\ne");
-        let read = Shared::read(&shared(bulk(&text))).unwrap();
+        let text = format!("a\n-1\nb\n1.5\nc\n9007199254740992\n{long}\n1\né\n1\nd\n2\ne\n");
+        let read = Shared::read(&shared(7, of_text(&text))).unwrap();
         assert_eq!(read.buckets[0].counters, [("d".into(), 2)]);
-        Shared::read(&shared(Value::BulkString(vec![255]))).unwrap_err();
-        Shared::read(&shared(Value::Nil)).unwrap_err();
+        assert_eq!(read.mended, 6);
+    }
+
+    #[test]
+    fn a_bucket_that_may_be_read_in_two_ways_is_left_out() {
+        for (fields, text) in [
+            (1, "a\nb\n1"),
+            (2, "a\n1"),
+            (0x7fff_ffff_ffff_ffff, ""),
+            (-1, ""),
+        ] {
+            let read = Shared::read(&shared(fields, of_text(text))).unwrap();
+            assert_eq!((read.buckets.len(), read.mended), (0, 1), "{text:?}");
+        }
+        let read = Shared::read(&shared(1, Value::Nil)).unwrap();
+        assert!(read.buckets.is_empty());
     }
 
     fn values() -> impl Strategy<Value = Value> {
@@ -154,7 +207,7 @@ mod tests {
             Just(Value::Nil),
             any::<i64>().prop_map(Value::Int),
             any::<Vec<u8>>().prop_map(Value::BulkString),
-            "[a-c\n0-9]{0,12}".prop_map(|text| bulk(&text)),
+            "[a-c\n0-9]{0,12}".prop_map(|text| of_text(&text)),
         ];
         leaf.prop_recursive(3, 64, 8, |inner| {
             prop::collection::vec(inner, 0..8).prop_map(Value::Array)

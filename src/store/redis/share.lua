@@ -4,14 +4,16 @@
 -- has not seen, lengthens the cooldown, hands out the lease to probe. Time is the server's.
 --
 -- KEYS[1] is the hash tag of the scope, and all its keys begin with it:
---   <tag>:b:<number>    a bucket of ten seconds: a hash of counters, and its version under '\n'
+--   <tag>:b:<number>    a bucket of ten seconds: a hash of counters, and its stamp under ''
 --   <tag>:s:<instance>  the last sequence number that the instance has brought, and the bucket it went to
 --   <tag>:c             is there for as long as the group is to be left alone
 --   <tag>:p             who holds the lease
 -- The number of a bucket is only known in here, so its key cannot be declared. A cluster routes by the tag
 -- and finds all of them in its slot; declaring the other three as well would only cost bytes.
 --
--- What stands in these keys need not be ours. What makes no sense is removed, and counted.
+-- What stands in these keys need not be ours. What makes no sense is removed, and counted. Looking at every
+-- counter each time would cost more than all the rest, so the stamp says how many there are: if there are
+-- others, or they are too long, they are looked at. Whoever reads them looks at them anyway.
 
 local tag = KEYS[1]
 local instance, sequence, seen_bucket, seen_version, cooldown, asks, budget, added =
@@ -24,13 +26,15 @@ local SEQUENCE_LASTS = 600000    -- ms, longer than anybody repeats a batch
 local COOLDOWN_MOST = 3600000    -- ms
 local WORTH_TELLING = 100        -- ms by which a cooldown grows before others are told at once
 local LEASE_LASTS = 2000         -- ms
-local FIELDS_MOST = 65536        -- of a bucket
-local ADDED_MOST = 4096          -- fields of a batch
-local STEP_MOST = 1000000000     -- by which a field grows in a batch
+local FIELDS_MOST = 65536        -- counters of a bucket
+local ADDED_MOST = 4096          -- counters of a batch
+local STEP_MOST = 1000000000     -- by which a counter grows in a batch
 local NAME_MOST = 48             -- bytes
+local COUNT_MOST = 16            -- digits
 local EXACT_MOST = 9007199254740991  -- 2^53 - 1: beyond it, Lua's numbers are not exact
-local VERSION_MOST = 4503599627370496 -- 2^52: half of that, so that there is always a next one
-local VERSION = '\n'             -- no counter has this name
+local VERSION_MOST = 4503599627370496 -- 2^52 us: not before 2112
+local STAMP = ''                 -- no counter has this name
+local WIDE = 64                  -- counters, see stamp()
 local CHUNK = 2000               -- values on the Lua stack
 
 local time = redis.call('TIME')
@@ -46,91 +50,103 @@ local function key_of(number)
   return tag .. ':b:' .. text(number)
 end
 
--- A count as it may stand in a hash, or nothing.
-local function count_of(value)
-  if #value <= 16 and string.find(value, '^%d+$') then
-    local count = tonumber(value)
-    if count <= EXACT_MOST then return count end
-  end
-end
-
 local function remove(key)
   redis.call('UNLINK', key)
   mended = mended + 1
 end
 
--- The version of a bucket, or nothing where there is none.
-local function version_of(number)
-  local key = key_of(number)
-  local version = redis.pcall('HGET', key, VERSION)
-  if type(version) == 'table' then
-    remove(key)
-    return nil
-  end
-  if not version then return nil end
-  version = count_of(version)
-  return version and version <= VERSION_MOST and version or 0
+-- The version of a bucket and how many fields it should have. A server keeps a hash of short values as a
+-- list, up to 512 of them, and searches it from the front for each: adding to 320 counters took five times
+-- as long as in a table. A value of over 64 bytes makes it one.
+local function stamp(key, version, wide)
+  local fields = redis.call('HLEN', key)
+  redis.call('HSET', key, STAMP, string.format(wide and '%060.0f %06.0f' or '%.0f %.0f', version, fields))
+  return fields
 end
 
-local function each_chunk(command, key, values)
-  for first = 1, #values, CHUNK do
-    redis.call(command, key, unpack(values, first, math.min(first + CHUNK - 1, #values)))
-  end
+-- What the stamp of a bucket says, or nothing where there is none.
+local function stamp_of(number)
+  local key = key_of(number)
+  local found = redis.pcall('HGET', key, STAMP)
+  if type(found) == 'table' then remove(key) end
+  if type(found) ~= 'string' then return nil end
+  local version, fields = string.match(found, '^(%d+) (%d+)$')
+  version = #found <= 80 and tonumber(version)
+  if not version or version > VERSION_MOST then return 0, -1 end
+  return version, tonumber(fields)
 end
 
--- The counters of a bucket as names and values in turn. Not to be called on a key of another type.
-local function counters_of(number)
-  local key = key_of(number)
-  if redis.call('HLEN', key) > FIELDS_MOST + 1 then
-    remove(key)
-    return {}
-  end
-  local all = redis.call('HGETALL', key)
-  local good, bad = {}, {}
+-- Removes what is no counter.
+local function clean(key)
+  local all, bad = redis.call('HGETALL', key), {}
   for i = 1, #all, 2 do
-    local name, value = all[i], all[i + 1]
-    if #name <= NAME_MOST and #value <= 16 and string.find(name, '^[ -~]+$') and count_of(value) then
-      good[#good + 1] = name
-      good[#good + 1] = value
-    elseif name ~= VERSION then
-      bad[#bad + 1] = name
-    end
+    local name, count = all[i], all[i + 1]
+    local good = #name <= NAME_MOST and string.find(name, '^[ -~]+$')
+      and #count <= COUNT_MOST and string.find(count, '^%d+$') and tonumber(count) <= EXACT_MOST
+    if not good and name ~= STAMP then bad[#bad + 1] = name end
   end
   mended = mended + #bad
-  each_chunk('HDEL', key, bad)
-  return good
+  for first = 1, #bad, CHUNK do
+    redis.call('HDEL', key, unpack(bad, first, math.min(first + CHUNK - 1, #bad)))
+  end
 end
 
--- Adds what the batch brings to the current bucket, and returns its version and counters.
+-- Sees to it that a bucket holds counters only, and not too many, if its stamp does not say so.
+local function check(key, fields)
+  local there = redis.call('HLEN', key)
+  if there > FIELDS_MOST + 1 then
+    remove(key)
+    return 0
+  end
+  if there == fields then return there end
+  clean(key)
+  return redis.call('HLEN', key)
+end
+
+-- The fields of a bucket and how many there are.
+local function read(number, version, fields)
+  local key = key_of(number)
+  local there = check(key, fields)
+  local all = table.concat(redis.call('HGETALL', key), '\n')
+  if #all > 128 + there * (NAME_MOST + COUNT_MOST + 2) then
+    clean(key)
+    all = table.concat(redis.call('HGETALL', key), '\n')
+    fields = nil
+  end
+  if there == 0 then return '', 0 end
+  if there ~= fields then there = stamp(key, version, there > WIDE) end
+  return all, there
+end
+
+-- Adds what the batch brings to the current bucket, and returns its stamp.
 local function add()
-  local before = version_of(current)
-  local after = version_of(current + 1) -- is there if the clock was set back
+  local key = key_of(current)
+  local before, fields = stamp_of(current)
+  local after = stamp_of(current + 1) -- is there if the clock was set back
   local version = math.max(now, (before or 0) + 1, (after or 0) + 1)
-  local counters = counters_of(current)
-  local place = {}
-  for i = 1, #counters, 2 do place[counters[i]] = i + 1 end
-  local changed, steps = { VERSION, text(version) }, 0
+  if version > VERSION_MOST then version = now end
+  local there = check(key, fields or 0)
+  local wide = there > WIDE or #added > 16 * WIDE
+  stamp(key, version, wide)
+  local steps = 0
   for name, step in string.gmatch(added, '([ -~]+)\n(%d+)') do
     steps = steps + 1
     if steps > ADDED_MOST then break end
-    step = math.min(tonumber(step), STEP_MOST)
-    local at = place[name]
-    if not at and #name <= NAME_MOST and #counters < 2 * FIELDS_MOST then
-      counters[#counters + 1] = name
-      counters[#counters + 1] = '0'
-      at = #counters
-      place[name] = at
-    end
-    if at then
-      counters[at] = text(math.min(tonumber(counters[at]) + step, EXACT_MOST))
-      changed[#changed + 1] = name
-      changed[#changed + 1] = counters[at]
+    if #step > 9 then step = text(math.min(tonumber(step), STEP_MOST)) end
+    if #name <= NAME_MOST and (there + steps <= FIELDS_MOST
+        or redis.call('HLEN', key) <= FIELDS_MOST or redis.call('HEXISTS', key, name) == 1) then
+      local sum = redis.pcall('HINCRBY', key, name, step)
+      if type(sum) == 'table' or sum < 0 or sum - step > EXACT_MOST then
+        redis.call('HSET', key, name, step) -- was no count before
+        mended = mended + 1
+      elseif sum > EXACT_MOST then
+        redis.call('HSET', key, name, text(EXACT_MOST))
+      end
     end
   end
-  local key = key_of(current)
-  each_chunk('HSET', key, changed)
+  fields = stamp(key, version, wide)
   if not before then redis.call('PEXPIRE', key, BUCKET_LASTS) end
-  return version, counters
+  return version, fields
 end
 
 -- Says where an earlier batch of this number went, if there was one.
@@ -157,7 +173,7 @@ local function left_of(key, most)
   return math.max(0, math.min(left, most))
 end
 
-local added_to, version_now, counters_now = false, nil, nil
+local added_to, version_now, fields_now = false, nil, nil
 if added ~= '' then
   local key = tag .. ':s:' .. instance
   local before, bucket = brought_before(key)
@@ -167,7 +183,7 @@ if added ~= '' then
     added_to = current
     -- First, so that whatever fails after it is lost and not counted twice.
     redis.call('SET', key, sequence .. ' ' .. text(current), 'PX', SEQUENCE_LASTS)
-    version_now, counters_now = add()
+    version_now, fields_now = add()
   end
 end
 
@@ -178,18 +194,20 @@ if budget > 0 then
   local seen = seen_bucket and seen_bucket <= current + 1
   if seen then first = math.max(first, seen_bucket - 1) end
   for number = first, current do
-    local version = number == current and version_now or version_of(number)
+    local version, fields = version_now, fields_now
+    if number < current or not version then version, fields = stamp_of(number) end
     local new = not seen or number > seen_bucket
       or (number == seen_bucket and version ~= seen_version)
       or (number < seen_bucket and version and version > seen_version)
     if version and new then
-      local counters = number == current and counters_now or counters_of(number)
-      budget = budget - #counters / 2
+      local all, there = read(number, version, fields)
+      budget = budget - there
       -- The others are asked for next time, as what is newest here is what was seen then.
       if budget < 0 and #buckets > 0 then break end
       buckets[#buckets + 1] = number
       buckets[#buckets + 1] = version
-      buckets[#buckets + 1] = table.concat(counters, '\n')
+      buckets[#buckets + 1] = there
+      buckets[#buckets + 1] = all
     end
   end
 end
