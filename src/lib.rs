@@ -15,7 +15,6 @@ pub mod route;
 pub mod router;
 pub mod shadow;
 mod stats;
-#[cfg(feature = "store")]
 pub mod store;
 pub mod tasks;
 #[cfg(feature = "metrics")]

@@ -19,6 +19,7 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, timeout::Timeo
 use tower_outcome::{
     FailoverLayer, OutcomeRouter, OutcomeRoutingLayer, Pool, Price, Routed, Score, Target, Task,
     Upstream,
+    store::{Membership, MemoryStore, Sharing},
 };
 
 use crate::{
@@ -32,8 +33,70 @@ use crate::{
 /// What the caller asks for: whichever model is best.
 const ALIAS: &str = "auto";
 
+/// How many routers there are, and how often they share what they have learned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fleet {
+    pub(crate) instances: usize,
+    pub(crate) exchange: Option<Duration>,
+}
+
+impl Fleet {
+    /// One router with all of the traffic.
+    #[cfg(test)]
+    pub(crate) const ONE: Self = Self {
+        instances: 1,
+        exchange: None,
+    };
+}
+
+/// The instances of a run, each with a router of its own.
+pub(crate) struct Instances {
+    calls: Vec<Calls>,
+    seed: u64,
+    _memberships: Vec<Membership>,
+}
+
+impl Instances {
+    pub(crate) fn start(world: &Arc<World>, fleet: Fleet) -> Result<Self, String> {
+        let store = MemoryStore::new();
+        let (mut calls, mut memberships) = (Vec::new(), Vec::new());
+        for number in 0..fleet.instances {
+            let seed = world.seed.wrapping_add(number as u64 * GOLDEN);
+            let router = router(&world.setting, seed, fleet)?;
+            if let Some(exchange) = fleet.exchange {
+                let of_all = router.clone();
+                let sharing = Sharing::new(store.clone()).interval(exchange);
+                let membership = sharing.start(move || of_all.clone());
+                memberships.push(membership.map_err(|error| error.to_string())?);
+            }
+            calls.push(Calls::new(world, router));
+        }
+        Ok(Self {
+            calls,
+            seed: world.seed,
+            _memberships: memberships,
+        })
+    }
+
+    /// Returns the instance that a balancer would give a request to.
+    pub(crate) fn of(&self, index: usize) -> Calls {
+        let drawn = mixed(self.seed ^ (index as u64).wrapping_mul(GOLDEN));
+        self.calls[(drawn % self.calls.len() as u64) as usize].clone()
+    }
+}
+
+/// 2^64 by the golden ratio: its multiples are spread evenly.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The mixing of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+fn mixed(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
 /// The one place where the router is configured.
-fn router(setting: &Setting, seed: u64) -> Result<OutcomeRouter, String> {
+fn router(setting: &Setting, seed: u64, fleet: Fleet) -> Result<OutcomeRouter, String> {
     // What the user of a scenario knows: when an answer is too late, and what it costs.
     let mut pool = Pool::new(ALIAS)
         .objective(Duration::from_secs_f64(setting.slo_s))
@@ -46,7 +109,11 @@ fn router(setting: &Setting, seed: u64) -> Result<OutcomeRouter, String> {
             .upstream(upstream.map_err(|error| format!("{}: {error}", setting.name))?);
         pool = pool.target(target);
     }
-    let router = OutcomeRouter::builder().pool(pool).seed(seed).build();
+    let mut builder = OutcomeRouter::builder().pool(pool).seed(seed);
+    if fleet.exchange.is_some() {
+        builder = builder.shared(GOLDEN.to_le_bytes());
+    }
+    let router = builder.build();
     router.map_err(|error| format!("{}: {error}", setting.name))
 }
 
@@ -64,9 +131,8 @@ type Client = tower::util::BoxCloneSyncService<Request<Chunks>, Response<Answer>
 type Answer = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
 
 impl Calls {
-    pub(crate) fn new(world: &Arc<World>) -> Result<Self, String> {
+    fn new(world: &Arc<World>, router: OutcomeRouter) -> Self {
         let setting = &world.setting;
-        let router = router(setting, world.seed)?;
         let client = ServiceBuilder::new()
             // A user who wants an answer within the objective begins no attempt after it.
             .layer(
@@ -83,12 +149,12 @@ impl Calls {
             response.map(|body| BodyExt::boxed_unsync(BodyExt::map_err(body, Into::into)))
         })
         .layer(client);
-        Ok(Self {
+        Self {
             world: world.clone(),
             router,
             client: Client::new(client),
             tasks: task_names(setting).into_iter().map(Task::new).collect(),
-        })
+        }
     }
 
     /// Makes the call of one request, and scores its answer later.

@@ -22,6 +22,13 @@ pub(crate) struct Cli {
     /// Seeds to take the mean over
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) seeds: u64,
+    /// Routers that the requests are spread over, at random, where the policy is our own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) instances: u16,
+    /// Let the routers share what they learn, by an exchange every so many milliseconds [default: they
+    /// do not]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub(crate) exchange_ms: Option<u64>,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

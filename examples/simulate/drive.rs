@@ -12,14 +12,19 @@ use tokio::{
 };
 
 use crate::{
-    adaptive,
+    adaptive::{self, Fleet},
     policies::{self, ADAPTIVE, End, Failure, Policy, Scored, Step, Turn},
     setting::Setting,
     world::{Record, What, World},
 };
 
 /// Plays one cell in a runtime of its own, and returns what became of the requests.
-pub(crate) fn play(setting: &Arc<Setting>, policy: &str, seed: u64) -> Result<Vec<Record>, String> {
+pub(crate) fn play(
+    setting: &Arc<Setting>,
+    policy: &str,
+    seed: u64,
+    fleet: Fleet,
+) -> Result<Vec<Record>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -29,8 +34,8 @@ pub(crate) fn play(setting: &Arc<Setting>, policy: &str, seed: u64) -> Result<Ve
         .block_on(async {
             let world = Arc::new(World::new(setting.clone(), seed));
             if policy == ADAPTIVE {
-                let calls = adaptive::Calls::new(&world)?;
-                arrive(&world, |index| calls.clone().call(index)).await;
+                let calls = adaptive::Instances::start(&world, fleet)?;
+                arrive(&world, |index| calls.of(index).call(index)).await;
             } else {
                 let policy = policies::compared(policy, setting)
                     .ok_or_else(|| format!("there is no policy {policy:?}"))?;

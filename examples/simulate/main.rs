@@ -43,11 +43,13 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Parser;
 
 use crate::{
+    adaptive::Fleet,
     cli::Cli,
     compare::Reference,
     data::Data,
@@ -78,6 +80,10 @@ fn simulate(cli: &Cli) -> Result<bool, Box<dyn Error>> {
             named => named.to_vec(),
         },
         seeds: cli.seeds,
+        fleet: Fleet {
+            instances: usize::from(cli.instances),
+            exchange: cli.exchange_ms.map(Duration::from_millis),
+        },
         jobs: cli.jobs.map(usize::from),
     };
     let played = run(&plan)?;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    adaptive::Fleet,
     drive::play,
     figures::{Figures, Row},
     policies::ORACLE,
@@ -25,6 +26,7 @@ pub(crate) struct Plan {
     pub(crate) settings: Vec<Arc<Setting>>,
     pub(crate) policies: Vec<String>,
     pub(crate) seeds: u64,
+    pub(crate) fleet: Fleet,
     pub(crate) jobs: Option<usize>,
 }
 
@@ -112,7 +114,7 @@ fn play_all(plan: &Plan, cells: &[Cell]) -> Result<Vec<(Figures, Series)>> {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     cells.get(at).map(|cell| (at, cell))
                 } {
-                    match play_cell(&plan.settings[cell.setting], cell) {
+                    match play_cell(&plan.settings[cell.setting], cell, plan.fleet) {
                         Ok(figures) => {
                             let mut played = played.lock().unwrap_or_else(PoisonError::into_inner);
                             played[at] = Some(figures);
@@ -138,8 +140,8 @@ fn play_all(plan: &Plan, cells: &[Cell]) -> Result<Vec<(Figures, Series)>> {
         .ok_or_else(|| "a run was lost".to_owned())
 }
 
-fn play_cell(setting: &Arc<Setting>, cell: &Cell) -> Result<(Figures, Series)> {
-    let records = play(setting, &cell.policy, cell.seed)?;
+fn play_cell(setting: &Arc<Setting>, cell: &Cell, fleet: Fleet) -> Result<(Figures, Series)> {
+    let records = play(setting, &cell.policy, cell.seed, fleet)?;
     let requests = requests(setting, cell.seed);
     Ok((
         Figures::new(setting, &requests, &records),
@@ -164,6 +166,7 @@ mod tests {
             settings: vec![Arc::new(setting)],
             policies: policies::names().into_iter().map(str::to_owned).collect(),
             seeds: 2,
+            fleet: Fleet::ONE,
             jobs: Some(2),
         }
     }

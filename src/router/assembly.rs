@@ -14,7 +14,8 @@ use super::{
     },
     error::BuildError,
     fit::Fit,
-    group::Member,
+    fleet::{Fleet, GroupNews, Names, target_name},
+    group::{Group, Member},
     lock::lock,
     pinned::Pinned,
     pool::Pool,
@@ -33,6 +34,8 @@ use crate::{
 pub(super) struct Assembly<'a> {
     /// The router whose state is taken over.
     predecessor: Option<&'a Inner>,
+    names: Names,
+    fleet: Option<Arc<Fleet>>,
     now: Instant,
     pub(super) pools: Vec<PoolEntry>,
     pub(super) targets: Vec<TargetEntry>,
@@ -45,9 +48,16 @@ pub(super) struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    pub(super) fn new(predecessor: Option<&'a Inner>, now: Instant) -> Self {
+    pub(super) fn new(
+        predecessor: Option<&'a Inner>,
+        names: Names,
+        fleet: Option<Arc<Fleet>>,
+        now: Instant,
+    ) -> Self {
         Self {
             predecessor,
+            names,
+            fleet,
             now,
             pools: Vec::new(),
             targets: Vec::new(),
@@ -97,9 +107,13 @@ impl<'a> Assembly<'a> {
         let pinned = Pinned::after(self.predecessor, &pool);
         let (beliefs, mode) = match self.predecessor {
             Some(before) => before.beliefs_and_mode(&pool, self.now),
-            None => (Arc::new(ranked(&pool, self.now)), pool.mode),
+            None => {
+                let beliefs = ranked(&pool, self.fleet.is_some(), self.now);
+                (Arc::new(beliefs), pool.mode)
+            }
         };
         self.pools.push(PoolEntry {
+            scope: self.names.pool(&pool.name),
             beliefs,
             expected: pool.targets.iter().map(|it| it.expected_quality).collect(),
             name: pool.name.into(),
@@ -143,6 +157,7 @@ impl<'a> Assembly<'a> {
         let compatibility = self.compatibility(target);
         self.targets.push(TargetEntry {
             key: key_of(&in_pool.name, target),
+            shared_name: target_name(self.names.target(&in_pool.name, target)),
             name: target.label().into(),
             model: target.model.as_str().into(),
             pool,
@@ -199,9 +214,18 @@ impl<'a> Assembly<'a> {
             let mut groups = before.groups.iter();
             groups.find(|known| known.key == key)
         });
+        let twin = |known: &&GroupEntry| known.key.is_twin(&key);
+        let twins = self.groups.iter().filter(twin).count();
+        let scope = self.names.group(&key, twins);
         self.groups.push(match before {
-            Some(before) => before.clone(),
-            None => GroupEntry::new(key, self.now),
+            Some(before) => GroupEntry {
+                scope,
+                ..before.clone()
+            },
+            None => {
+                let news = self.fleet.clone().map(GroupNews::new);
+                GroupEntry::new(scope, key, Group::new(news, self.now))
+            }
         });
         self.limits.push((None, None));
         self.groups.len() - 1

@@ -28,6 +28,8 @@ pub(super) struct Beliefs {
     /// Counts the changes.
     version: Padded<AtomicU64>,
     targets: usize,
+    /// Whether others tell what they know of the tasks that are asked about here.
+    shared: bool,
     recent: Stripes<Mutex<Recent>>,
 }
 
@@ -52,11 +54,12 @@ pub(super) struct OfTask {
 }
 
 impl Beliefs {
-    pub(super) fn new(quality: Quality, targets: usize) -> Self {
+    pub(super) fn new(quality: Quality, targets: usize, shared: bool) -> Self {
         Self {
             quality: Mutex::new(quality),
             version: Padded::default(),
             targets,
+            shared,
             recent: Stripes::new(Mutex::default),
         }
     }
@@ -86,7 +89,10 @@ impl Beliefs {
         let version = self.version.load(Ordering::Acquire);
         let found = recent.place(task);
         if found.version != version || u128::from(found.at.abs_diff(at)) >= HOLDS.as_nanos() {
-            let quality = self.quality();
+            let mut quality = self.quality();
+            if self.shared {
+                quality.expect(task);
+            }
             found.version = self.version.load(Ordering::Acquire);
             found.at = at;
             found.feedback = quality.feedback(now);

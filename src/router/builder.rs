@@ -13,7 +13,9 @@ use super::{
     coverage,
     entries::Name,
     error::BuildError,
+    fleet::{Fleet, Names},
     learned::Learned,
+    ledger::Ledger,
     observe::{Observe, Observers},
     pool::Pool,
     stripes::Handles,
@@ -48,6 +50,7 @@ pub struct Builder {
     replace_signatures: bool,
     quiet: bool,
     ledger: usize,
+    shared: Option<Names>,
     learned: Option<Learned>,
     observers: Observers,
     predecessor: Option<Arc<Inner>>,
@@ -68,6 +71,7 @@ impl Builder {
             replace_signatures: false,
             quiet: false,
             ledger: LEDGER,
+            shared: None,
             learned: None,
             observers: Observers::default(),
             predecessor: None,
@@ -152,6 +156,18 @@ impl Builder {
         self
     }
 
+    /// Learns together with the routers of other processes, through a
+    /// [store](crate::store::OutcomeStore) that [`Sharing`](crate::store::Sharing) connects it to.
+    ///
+    /// The secret is that of the deployment: the instances know each other's pools, targets, tasks and
+    /// outcome ids by hashes of their names with it. Instances with other secrets share nothing, and who
+    /// can read the store but does not know the secret learns no name. It has no effect on a router that
+    /// [takes over](Self::succeeding) from another one, which goes on with that one's.
+    pub fn shared(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.shared = Some(Names::of_secret(secret.as_ref()));
+        self
+    }
+
     /// Starts with what another router has learned.
     pub fn learned(mut self, learned: Learned) -> Self {
         self.learned = Some(learned);
@@ -210,7 +226,23 @@ impl Builder {
             (None, None) => Arc::new(SystemClock),
         };
         let now = clock.now();
-        let (mut assembly, mut names) = self.assemble(None, now)?;
+        let learned = self.learned.clone().unwrap_or_default();
+        let secret = match (before, self.shared) {
+            (Some(before), _) => before.secret,
+            (None, Some(shared)) => shared,
+            (None, None) => learned.secret(),
+        };
+        let lasting = match before {
+            Some(before) => before.lasting.clone(),
+            None => {
+                let fleet = self.shared.map(|_| Arc::new(Fleet::new(self.seed)));
+                let owner = fleet.as_ref().map(|fleet| fleet.instance());
+                let ledger = Ledger::new(self.ledger, self.shared.zip(owner));
+                Arc::new(Lasting::new(ledger, fleet))
+            }
+        };
+        let assemble = |before| self.assemble(before, secret, lasting.fleet.clone(), now);
+        let (mut assembly, mut names) = assemble(None)?;
         if !self.quiet {
             for pool in self.pools() {
                 for lone in coverage::lone(pool) {
@@ -220,9 +252,8 @@ impl Builder {
         }
         if before.is_some() {
             // Only now that it can be built does anything change that the predecessor has, too.
-            (assembly, names) = self.assemble(before, now)?;
+            (assembly, names) = assemble(before)?;
         }
-        let learned = self.learned.unwrap_or_default();
         let inner = Arc::new(Inner {
             pools: assembly.pools,
             targets: assembly.targets,
@@ -242,11 +273,8 @@ impl Builder {
                 .seed
                 .or(before.map(|before| before.seed))
                 .unwrap_or_else(|| RandomState::new().hash_one(0_u8)),
-            secret: before.map_or_else(|| learned.secret(), |before| before.secret),
-            lasting: before.map_or_else(
-                || Arc::new(Lasting::new(self.ledger)),
-                |before| before.lasting.clone(),
-            ),
+            secret,
+            lasting,
             observers: self.observers,
             max_body: self.max_body,
             replace_signatures: self.replace_signatures,
@@ -264,9 +292,11 @@ impl Builder {
     fn assemble<'a>(
         &self,
         before: Option<&'a Inner>,
+        secret: Names,
+        fleet: Option<Arc<Fleet>>,
         now: Instant,
     ) -> Result<(Assembly<'a>, Vec<Name>), BuildError> {
-        let mut assembly = Assembly::new(before, now);
+        let mut assembly = Assembly::new(before, secret, fleet, now);
         for pool in self.pools() {
             assembly.add(pool.clone(), &self.policy, &self.checks)?;
         }

@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use super::{
     Mode, NobodyFree, Score, Upstream,
     asking::Asking,
@@ -26,6 +24,8 @@ use crate::{checks::Checks, policy::RoutingPolicy};
 
 #[derive(Debug)]
 pub(super) struct PoolEntry {
+    /// Names it in all instances that share.
+    pub(super) scope: u64,
     pub(super) name: Arc<str>,
     pub(super) aliases: Vec<String>,
     pub(super) targets: Range<usize>,
@@ -76,6 +76,8 @@ pub(super) fn mode_to_u8(mode: Mode) -> u8 {
 pub(super) struct TargetEntry {
     /// Names it the same in all routers that follow each other.
     pub(super) key: u64,
+    /// Names it in all instances that share.
+    pub(super) shared_name: u64,
     pub(super) name: Arc<str>,
     pub(super) model: Arc<str>,
     pub(super) pool: usize,
@@ -115,6 +117,8 @@ pub(super) struct Name {
 /// The targets that share a provider's limit.
 #[derive(Clone, Debug)]
 pub(super) struct GroupEntry {
+    /// Names it in all instances that share.
+    pub(super) scope: u64,
     pub(super) key: GroupKey,
     pub(super) shared: Arc<SharedGroup>,
 }
@@ -130,6 +134,25 @@ pub(super) enum GroupKey {
     },
 }
 
+impl GroupKey {
+    /// Returns whether the two differ in nothing but the credential.
+    pub(super) fn is_twin(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Own {
+                    upstream, model, ..
+                },
+                Self::Own {
+                    upstream: of_other,
+                    model: other,
+                    ..
+                },
+            ) => upstream == of_other && model == other,
+            _ => false,
+        }
+    }
+}
+
 /// What is known of a group. Routers that follow each other have it in common.
 #[derive(Debug)]
 pub(super) struct SharedGroup {
@@ -139,12 +162,12 @@ pub(super) struct SharedGroup {
 }
 
 impl GroupEntry {
-    pub(super) fn new(key: GroupKey, now: Instant) -> Self {
+    pub(super) fn new(scope: u64, key: GroupKey, group: Group) -> Self {
         let shared = Arc::new(SharedGroup {
             room: Padded(Number::new(0.0)),
-            group: Padded(Mutex::new(Group::new(now))),
+            group: Padded(Mutex::new(group)),
         });
-        Self { key, shared }
+        Self { scope, key, shared }
     }
 }
 

@@ -129,6 +129,7 @@ pub struct ReportError {
 pub(crate) enum ReportErrorKind {
     Foreign,
     Forgotten,
+    TooMany,
 }
 
 impl ReportError {
@@ -136,6 +137,13 @@ impl ReportError {
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.kind == ReportErrorKind::Foreign
+    }
+
+    /// Returns whether it is of another instance's attempt, and too many such reports wait to be passed
+    /// on.
+    #[must_use]
+    pub fn is_too_many(&self) -> bool {
+        self.kind == ReportErrorKind::TooMany
     }
 
     /// Returns whether the outcome is too long ago: the ledger is bounded.
@@ -150,6 +158,9 @@ impl fmt::Display for ReportError {
         f.write_str(match self.kind {
             ReportErrorKind::Foreign => "the outcome id was not issued by this router",
             ReportErrorKind::Forgotten => "the outcome is too long ago to be scored",
+            ReportErrorKind::TooMany => {
+                "too many reports wait to be passed on to the instance that issued their ids"
+            }
         })
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{PickRequest, Price, spent::Spent};
+use super::{PickRequest, Price, fleet::GroupNews, spent::Spent};
 use crate::{
     classify::Class,
     stats::{Capacity, Condition, Forecast, Health, Lengths, LogLatency, Pace, Room},
@@ -19,6 +19,8 @@ const MOST_PROMPT: u64 = 100_000;
 pub(super) struct Group {
     pub(super) capacity: Capacity,
     pub(super) members: Vec<Member>,
+    /// What others are to be told, where there are any.
+    pub(super) news: Option<Box<GroupNews>>,
 }
 
 /// What is known of one target.
@@ -36,14 +38,17 @@ pub(super) struct Member {
     pub(super) picks: u64,
     pub(super) settled: [u64; Class::ALL.len()],
     pub(super) late: u64,
+    /// Attempts of other instances that were heard of.
+    pub(super) of_others: u64,
     pub(super) spent: Spent,
 }
 
 impl Group {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(news: Option<GroupNews>, now: Instant) -> Self {
         Self {
             capacity: Capacity::new(now),
             members: Vec::new(),
+            news: news.map(Box::new),
         }
     }
 
@@ -125,6 +130,7 @@ impl Member {
             picks: 0,
             settled: [0; Class::ALL.len()],
             late: 0,
+            of_others: 0,
             spent: Spent::new(price),
         }
     }

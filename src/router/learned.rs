@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Inner, OutcomeRouter};
+use super::{Inner, OutcomeRouter, fleet::Names};
 use crate::stats::{KeptHealth, KeptQuality};
 
 /// The form of what is kept.
@@ -93,7 +93,7 @@ impl OutcomeRouter {
         Learned {
             version: VERSION,
             kept_at: seconds(inner.clock.wall()),
-            secret: Some(inner.secret),
+            secret: Some(inner.secret.key()),
             pools: pools.collect(),
         }
     }
@@ -112,10 +112,10 @@ impl Learned {
         self.version == VERSION
     }
 
-    /// Returns what keys the hashes of tasks and tenants: what was kept, or something new.
-    pub(super) fn secret(&self) -> u64 {
-        self.secret
-            .unwrap_or_else(|| RandomState::new().hash_one("tasks"))
+    /// Returns what hashes the names of tasks and tenants: what was kept, or something new.
+    pub(super) fn secret(&self) -> Names {
+        let drawn = || RandomState::new().hash_one("tasks");
+        Names::of_key(self.secret.unwrap_or_else(drawn))
     }
 
     /// Gives a router that was just built what is known of its targets.
@@ -153,8 +153,13 @@ impl Learned {
                 inner.note_broken(target, &mut group, now);
                 inner.post(target, &mut group, now);
             }
+            let mut quality = kept.quality.clone();
+            if self.secret != Some(inner.secret.key()) {
+                // Their names mean other tasks here, or none.
+                quality.forget_tasks();
+            }
             pool.beliefs
-                .change(|quality| quality.resume(&kept.quality, &places, ago));
+                .change(|known| known.resume(&quality, &places, ago));
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     error::{OutOfRange, ReportError, ReportErrorKind},
+    fleet::Names,
     lock::lock,
     numbers::{BLOCK, Numbers},
     stripes::Padded,
@@ -21,22 +22,36 @@ const LAG: u64 = 4;
 /// Names one attempt, for a later score. Cannot be guessed from other ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OutcomeId {
+    /// Who issued it.
+    owner: u32,
+    /// Its number, of [`SEQUENCE`] bits.
     sequence: u64,
+    /// What cannot be guessed, of [`TAG`] bits.
     tag: u64,
 }
+
+const SEQUENCE: u32 = 40;
+const TAG: u32 = 56;
 
 impl OutcomeId {
     /// Returns how it is written: 32 hexadecimal digits. Every answer tells it, and to format numbers
     /// takes long.
     pub(crate) fn digits(self) -> [u8; 32] {
-        let both = u128::from(self.sequence) << 64 | u128::from(self.tag);
+        let number = u128::from(self.owner) << (SEQUENCE + TAG)
+            | u128::from(self.sequence) << TAG
+            | u128::from(self.tag);
         let mut digits = [0; 32];
         let digit = |half: u8| b'0' + half + (b'a' - b'9' - 1) * u8::from(half > 9);
         let (pairs, _) = digits.as_chunks_mut::<2>();
-        for ([high, low], byte) in pairs.iter_mut().zip(both.to_be_bytes()) {
+        for ([high, low], byte) in pairs.iter_mut().zip(number.to_be_bytes()) {
             (*high, *low) = (digit(byte >> 4), digit(byte & 15));
         }
         digits
+    }
+
+    /// Returns which instance issued it.
+    pub(super) fn owner(self) -> u32 {
+        self.owner
     }
 }
 
@@ -62,11 +77,12 @@ impl FromStr for OutcomeId {
         if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(bad);
         }
-        let (sequence, tag) = text.split_at_checked(16).ok_or(bad)?;
-        let parse = |digits| u64::from_str_radix(digits, 16).map_err(|_| bad);
+        let number = u128::from_str_radix(text, 16).map_err(|_| bad)?;
+        let low = |number: u128, bits: u32| (number & ((1 << bits) - 1)) as u64;
         Ok(Self {
-            sequence: parse(sequence)?,
-            tag: parse(tag)?,
+            owner: (number >> (SEQUENCE + TAG)) as u32,
+            sequence: low(number >> TAG, SEQUENCE),
+            tag: low(number, TAG),
         })
     }
 }
@@ -112,7 +128,17 @@ pub(super) struct Ledger {
     numbers: Numbers,
     /// Each holds the attempts of whole blocks of numbers, so that threads keep apart.
     shards: Box<[Padded<Mutex<Shard>>]>,
-    keys: RandomState,
+    owner: u32,
+    keys: Keys,
+}
+
+/// What ids are proved by.
+#[derive(Debug)]
+enum Keys {
+    /// Known to nobody else.
+    Own(RandomState),
+    /// Known to all instances that share, who can tell each other's ids from junk.
+    Shared(Names),
 }
 
 type Shard = Vec<Option<Entry>>;
@@ -149,15 +175,46 @@ pub(super) enum Formed {
 }
 
 impl Ledger {
-    pub(super) fn new(capacity: usize) -> Self {
+    /// Creates a ledger; `shared` is what other instances know its ids by.
+    pub(super) fn new(capacity: usize, shared: Option<(Names, u64)>) -> Self {
         let capacity = capacity.max(1);
         let shards = (capacity as u64 / BLOCK).clamp(1, SHARDS) as usize;
         let shard = || Padded(Mutex::new(vec![None; capacity.div_ceil(shards)]));
+        let (owner, keys) = match shared {
+            Some((names, instance)) => (instance as u32, Keys::Shared(names)),
+            None => {
+                let drawn = RandomState::new();
+                (drawn.hash_one("owner") as u32, Keys::Own(drawn))
+            }
+        };
         Self {
             numbers: Numbers::fresh_within(capacity as u64 / LAG),
             shards: (0..shards).map(|_| shard()).collect(),
-            keys: RandomState::new(),
+            owner,
+            keys,
         }
+    }
+
+    /// Returns what its ids are known by.
+    pub(super) fn owner(&self) -> u32 {
+        self.owner
+    }
+
+    /// Returns whether an id was issued by another instance with the same secret.
+    pub(super) fn is_of_another(&self, id: OutcomeId) -> bool {
+        id.owner != self.owner && matches!(self.keys, Keys::Shared(_)) && self.is_sound(id)
+    }
+
+    fn is_sound(&self, id: OutcomeId) -> bool {
+        self.tag(id.owner, id.sequence) == id.tag
+    }
+
+    fn tag(&self, owner: u32, sequence: u64) -> u64 {
+        let tag = match &self.keys {
+            Keys::Own(drawn) => drawn.hash_one(sequence),
+            Keys::Shared(names) => names.ticket(owner, sequence),
+        };
+        tag >> (u64::BITS - TAG)
     }
 
     pub(super) fn open(&self, target: u64, task: TaskKey) -> OutcomeId {
@@ -165,6 +222,7 @@ impl Ledger {
     }
 
     fn enter(&self, sequence: u64, target: u64, task: TaskKey) -> OutcomeId {
+        let sequence = sequence % (1 << SEQUENCE);
         let (mut slots, at) = self.place(sequence);
         if let Some(slot) = slots.get_mut(at) {
             *slot = Some(Entry {
@@ -176,8 +234,9 @@ impl Ledger {
             });
         }
         OutcomeId {
+            owner: self.owner,
             sequence,
-            tag: self.keys.hash_one(sequence),
+            tag: self.tag(self.owner, sequence),
         }
     }
 
@@ -221,7 +280,7 @@ impl Ledger {
 
     fn with(&self, id: OutcomeId, change: impl FnOnce(&mut Entry)) -> Result<(), ReportError> {
         let error = |kind| ReportError { kind };
-        if self.keys.hash_one(id.sequence) != id.tag {
+        if id.owner != self.owner || !self.is_sound(id) {
             return Err(error(ReportErrorKind::Foreign));
         }
         let (mut slots, at) = self.place(id.sequence);
@@ -273,16 +332,24 @@ mod tests {
 
     #[test]
     fn an_id_is_written_in_hexadecimal_digits_and_read_back() {
-        for (sequence, tag) in [(0, u64::MAX), (0x0123_4567_89ab_cdef, 0xa9)] {
-            let id = OutcomeId { sequence, tag };
-            assert_eq!(id.to_string(), format!("{sequence:016x}{tag:016x}"));
+        let most = (u32::MAX, (1 << SEQUENCE) - 1, (1 << TAG) - 1);
+        for (owner, sequence, tag) in [(0, 0, 0xa9), (7, 0x01_2345_6789, 0), most] {
+            let id = OutcomeId {
+                owner,
+                sequence,
+                tag,
+            };
+            assert_eq!(
+                id.to_string(),
+                format!("{owner:08x}{sequence:010x}{tag:014x}")
+            );
             assert_eq!(id.to_string().parse(), Ok(id));
         }
     }
 
     #[test]
     fn twice_is_once_and_later_replaces_earlier() {
-        let ledger = Ledger::new(8);
+        let ledger = Ledger::new(8, None);
         let id = ledger.enter(3, 7, TaskKey::OTHER);
         let half = Score::new(0.5).unwrap();
         assert_eq!(scored(&ledger, id, half), Some(Change::First));
@@ -296,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_form_is_noted_once_beside_a_score_and_can_be_corrected() {
-        let ledger = Ledger::new(8);
+        let ledger = Ledger::new(8, None);
         let id = ledger.enter(0, 7, TaskKey::OTHER);
         let mut seen = Vec::new();
         for valid in [true, true, false] {
@@ -313,20 +380,20 @@ mod tests {
 
     #[test]
     fn foreign_and_forgotten_ids_are_refused_with_a_reason() {
-        let ledger = Ledger::new(4);
+        let ledger = Ledger::new(4, None);
         let id = ledger.enter(0, 0, TaskKey::OTHER);
         let refused = |ledger: &Ledger| {
             let record = |_: Scored, _: Change| panic!("refused");
             ledger.score(id, Score::BEST, record).unwrap_err()
         };
-        assert!(refused(&Ledger::new(4)).is_foreign());
+        assert!(refused(&Ledger::new(4, None)).is_foreign());
         ledger.enter(4, 0, TaskKey::OTHER);
         assert!(refused(&ledger).is_forgotten());
     }
 
     #[test]
     fn ids_survive_text_and_junk_is_refused() {
-        let id = Ledger::new(1).enter(77, 0, TaskKey::OTHER);
+        let id = Ledger::new(1, None).enter(77, 0, TaskKey::OTHER);
         assert_eq!(id.to_string().parse::<OutcomeId>().unwrap(), id);
         for junk in [
             "",

@@ -27,6 +27,7 @@ mod error;
 mod evaluation;
 mod explain;
 mod fit;
+mod fleet;
 mod group;
 mod learned;
 mod ledger;
@@ -58,7 +59,6 @@ mod upstream;
 use std::{
     collections::HashMap,
     fmt,
-    hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -90,13 +90,18 @@ pub use self::{
     upstream::{Credential, Upstream},
 };
 pub(crate) use self::{
-    counters::Counters, evaluation::Next, parameters::Parameters, request::Needs,
+    counters::Counters,
+    evaluation::Next,
+    fleet::{Counter, Fleet, ScopeOf, Stray},
+    parameters::Parameters,
+    request::Needs,
 };
 use self::{
     entries::{
         CredentialEntry, GroupEntry, Name, PoolEntry, ProviderEntry, TargetEntry, mode_to_u8,
     },
     error::UnavailableKind,
+    fleet::Names,
     group::Group,
     ledger::Ledger,
     numbers::Numbers,
@@ -130,8 +135,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     epoch: Instant,
     seed: u64,
-    /// Keys the hashes of tasks and tenants.
-    secret: u64,
+    /// Hashes the names of tasks and tenants.
+    secret: Names,
     lasting: Arc<Lasting>,
     observers: Observers,
     max_body: usize,
@@ -145,16 +150,19 @@ struct Lasting {
     ledger: Ledger,
     sessions: Sessions,
     counters: Counters,
+    /// What is for others, and comes from them.
+    fleet: Option<Arc<Fleet>>,
 }
 
 impl Lasting {
-    fn new(ledger: usize) -> Self {
+    fn new(ledger: Ledger, fleet: Option<Arc<Fleet>>) -> Self {
         Self {
             decisions: Numbers::new(),
             jitters: AtomicU64::new(0),
-            ledger: Ledger::new(ledger),
+            ledger,
             sessions: Sessions::new(),
             counters: Counters::default(),
+            fleet,
         }
     }
 }
@@ -438,12 +446,8 @@ impl Inner {
     fn task_key(&self, request: &PickRequest<'_>) -> TaskKey {
         match (request.tenant, request.task) {
             (None, None) => TaskKey::OTHER,
-            names => {
-                // Callers choose the names: without the secret, they could choose them to collide.
-                let mut hasher = DefaultHasher::new();
-                (self.secret, names).hash(&mut hasher);
-                TaskKey(hasher.finish().max(1))
-            }
+            // Callers choose the names: without the secret, they could choose them to collide.
+            (tenant, task) => TaskKey(self.secret.task(tenant, task).max(1)),
         }
     }
 

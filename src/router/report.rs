@@ -1,7 +1,8 @@
 use tokio::time::Instant;
 
 use super::{
-    Inner, OutcomeId, OutcomeRouter, PoolEntry, ReportError, Score,
+    Inner, OutcomeId, OutcomeRouter, PoolEntry, ReportError, Score, TargetEntry,
+    fleet::Report,
     ledger::{Change, Formed, Scored},
 };
 use crate::stats::{FormAge, Recorded};
@@ -9,11 +10,18 @@ use crate::stats::{FormAge, Recorded};
 impl OutcomeRouter {
     /// Takes in a score for an attempt. Late is fine, twice is once, later replaces earlier.
     ///
+    /// A router that [shares](crate::router::Builder::shared) what it learns passes on what is of another
+    /// instance's attempt; whether that one remembers it is not known here.
+    ///
     /// # Errors
     ///
     /// If this router did not issue the id, or has forgotten it.
     pub fn report_at(&self, id: OutcomeId, score: Score, now: Instant) -> Result<(), ReportError> {
-        self.inner.lasting.ledger.score(id, score, |place, change| {
+        let ledger = &self.inner.lasting.ledger;
+        if ledger.is_of_another(id) {
+            return self.pass_on(id, Report::Score(score));
+        }
+        ledger.score(id, score, |place, change| {
             self.inner.lasting.counters.reported();
             self.inner.score(place, score, change, now)
         })
@@ -40,7 +48,11 @@ impl OutcomeRouter {
         valid: bool,
         now: Instant,
     ) -> Result<(), ReportError> {
-        self.inner.lasting.ledger.form(id, valid, |place, change| {
+        let ledger = &self.inner.lasting.ledger;
+        if ledger.is_of_another(id) {
+            return self.pass_on(id, Report::Form(valid));
+        }
+        ledger.form(id, valid, |place, change| {
             self.inner.lasting.counters.formed();
             self.inner.form(place, valid, change, now)
         })
@@ -58,9 +70,18 @@ impl OutcomeRouter {
 
 impl Inner {
     fn score(&self, place: Scored, score: Score, change: Change, now: Instant) -> Recorded {
-        let Some((pool, slot)) = self.in_pool(place.target) else {
+        let Some((pool, target)) = self.in_pool(place.target) else {
             return Recorded::default();
         };
+        let slot = target.rank;
+        if let Some(fleet) = &self.lasting.fleet {
+            let before = match change {
+                Change::First => None,
+                Change::Correction { difference, .. } => Some(score.value() - difference),
+            };
+            let cell = (target.shared_name, place.task.0);
+            fleet.scored(pool.scope, cell, score.value(), before);
+        }
         pool.beliefs.change(|quality| match change {
             Change::First => quality.record(slot, place.task, score.value(), now),
             Change::Correction {
@@ -75,9 +96,15 @@ impl Inner {
     }
 
     fn form(&self, place: Scored, valid: bool, change: Formed, now: Instant) -> FormAge {
-        let Some((pool, slot)) = self.in_pool(place.target) else {
+        let Some((pool, target)) = self.in_pool(place.target) else {
             return FormAge::default();
         };
+        let slot = target.rank;
+        if let Some(fleet) = &self.lasting.fleet {
+            let cell = (target.shared_name, place.task.0);
+            let replaces = matches!(change, Formed::Correction(_));
+            fleet.formed(pool.scope, cell, valid, replaces);
+        }
         pool.beliefs.change(|quality| match change {
             Formed::First => quality.record_form(slot, place.task, valid, now),
             Formed::Correction(age) => {
@@ -87,9 +114,9 @@ impl Inner {
         })
     }
 
-    /// Returns the pool of the target with a key, and its place in it.
-    fn in_pool(&self, key: u64) -> Option<(&PoolEntry, usize)> {
+    /// Returns the target with a key, and its pool.
+    fn in_pool(&self, key: u64) -> Option<(&PoolEntry, &TargetEntry)> {
         let entry = self.targets.iter().find(|target| target.key == key)?;
-        Some((self.pools.get(entry.pool)?, entry.rank))
+        Some((self.pools.get(entry.pool)?, entry))
     }
 }

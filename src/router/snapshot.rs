@@ -65,6 +65,8 @@ pub struct TargetSnapshot {
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Successes that came late.
     pub late: u64,
+    /// Attempts of other instances that were heard of.
+    pub of_others: u64,
     /// Probability that an attempt does not fail, 0 to 1.
     pub health: f64,
     /// Decayed number of attempts that rests on.
@@ -200,6 +202,7 @@ impl Inner {
                 .map(|(class, count)| (class.as_str(), count))
                 .collect(),
             late: member.late,
+            of_others: member.of_others,
             health: condition.health,
             attempts: condition.mass,
             broken: matches!(condition.gate, Gate::Open(_)),

@@ -29,10 +29,10 @@ pub(super) fn key_of(pool: &str, target: &Target) -> u64 {
 }
 
 /// Returns what is believed of the targets of a pool that nobody knows yet.
-pub(super) fn ranked(pool: &Pool, now: Instant) -> Beliefs {
+pub(super) fn ranked(pool: &Pool, shared: bool, now: Instant) -> Beliefs {
     let expected: Vec<_> = pool.targets.iter().map(|it| it.expected_quality).collect();
     let quality = Quality::new(&expected, is_ordered(pool.preference), TASKS, now);
-    Beliefs::new(quality, expected.len())
+    Beliefs::new(quality, expected.len(), shared)
 }
 
 /// Whether the declared order of a pool's targets means something.
@@ -54,7 +54,10 @@ impl Inner {
     /// that it should have: what somebody switched by hand stays, until the configured one changes.
     pub(super) fn beliefs_and_mode(&self, pool: &Pool, now: Instant) -> (Arc<Beliefs>, Mode) {
         let Some(before) = self.pools.iter().find(|it| *it.name == *pool.name) else {
-            return (Arc::new(ranked(pool, now)), pool.mode);
+            return (
+                Arc::new(ranked(pool, self.lasting.fleet.is_some(), now)),
+                pool.mode,
+            );
         };
         let mode = if before.configured_mode == pool.mode {
             before.mode()
@@ -74,7 +77,7 @@ impl Inner {
         if alike {
             return (before.beliefs.clone(), mode);
         }
-        let beliefs = ranked(pool, now);
+        let beliefs = ranked(pool, self.lasting.fleet.is_some(), now);
         let places: Vec<_> = old
             .iter()
             .map(|old| keys.iter().position(|key| *key == old.key))

@@ -372,7 +372,14 @@ impl Booking {
         now: Instant,
     ) -> Option<Self> {
         let tokens = group.members.get(slot)?.tokens(request);
+        let was_returning = group.capacity.is_returning();
         let capacity_probe = group.capacity.take(tokens, now);
+        if let Some(news) = &mut group.news {
+            news.sent(tokens, !was_returning && group.capacity.is_returning());
+            if plan.probe || capacity_probe.is_some() {
+                news.lease.used();
+            }
+        }
         let mark = group.capacity.mark();
         let member = group.members.get_mut(slot)?;
         let within = plan.outlying.map(Late::after);
@@ -444,6 +451,9 @@ impl Booking {
         }
         self.refusal = Some(refusal);
         group.capacity.refused(asked, quota, self.tokens, now);
+        if let Some(news) = &mut group.news {
+            news.refused(asked, quota, self.tokens);
+        }
     }
 
     /// Books the end of the attempt; the group is locked. Returns what it cost, and whether it was
@@ -489,9 +499,18 @@ impl Booking {
         if class == Class::Success {
             member.late = member.late.saturating_add(u64::from(late));
             match outcome.first_content {
-                Some(first_content) => member.first_content.record(first_content, now),
+                Some(first_content) => {
+                    member.first_content.record(first_content, now);
+                    if let Some(news) = &mut group.news {
+                        news.first_content(slot, first_content);
+                    }
+                }
                 None if outcome.timed => {
                     let tokens = outcome.usage.map(|usage| usage.output);
+                    if let Some(news) = &mut group.news {
+                        let expected = member.pace.length(self.max_output_tokens);
+                        news.answered(slot, expected, tokens, took);
+                    }
                     member
                         .pace
                         .record(tokens, self.max_output_tokens, took, now);
@@ -500,9 +519,13 @@ impl Booking {
             }
         }
         match evidence {
-            Some(evidence) => member
-                .health
-                .record(evidence, self.watch, self.started, now),
+            Some(evidence) => {
+                let health = &mut member.health;
+                let outdated = health.record(evidence, self.watch, self.started, now);
+                if let Some(news) = &mut group.news {
+                    news.went(slot, evidence, outdated, self.watch.probe);
+                }
+            }
             None => member.health.release(self.watch, now),
         }
         (cost, late)

@@ -77,19 +77,36 @@ impl Aging {
         self.age += dt / self.half_life();
         self.at = self.at.max(now);
         if sampled {
-            if self.seen > 0.0 {
-                // One night without traffic does not make little traffic of it.
-                let usual = if self.seen < 3.0 {
-                    f64::INFINITY
-                } else {
-                    (10.0 * self.gap).max(self.stated)
-                };
-                let dt = dt.min(usual);
-                self.gap += (dt - self.gap) / self.seen.min(self.samples);
-            }
-            self.seen = (self.seen + 1.0).min(self.samples);
+            self.sample(dt);
         }
         self.age
+    }
+
+    /// Goes on to `now`, when so many samples are known to have come since the last time, and returns
+    /// the age.
+    pub(crate) fn advance_by(&mut self, samples: u32, now: Instant) -> f64 {
+        let dt = self.since(now);
+        let age = self.advance(false, now);
+        // More of them than a half-life should span say nothing new about their mean.
+        for _ in 0..samples.min(self.samples as u32) {
+            self.sample(dt / f64::from(samples));
+        }
+        age
+    }
+
+    /// Takes in the time between two samples.
+    fn sample(&mut self, dt: f64) {
+        if self.seen > 0.0 {
+            // One night without traffic does not make little traffic of it.
+            let usual = if self.seen < 3.0 {
+                f64::INFINITY
+            } else {
+                (10.0 * self.gap).max(self.stated)
+            };
+            let dt = dt.min(usual);
+            self.gap += (dt - self.gap) / self.seen.min(self.samples);
+        }
+        self.seen = (self.seen + 1.0).min(self.samples);
     }
 
     /// Returns the time that it has come to.

@@ -49,6 +49,13 @@ pub(crate) struct KeptHealth {
     pub(crate) answers: f64,
 }
 
+impl KeptQuality {
+    /// Leaves what belongs to no named task.
+    pub(crate) fn forget_tasks(&mut self) {
+        self.tasks.retain(|task| task.key == 0);
+    }
+}
+
 impl KeptSum {
     /// Returns the sum faded to `weight`, or nothing where it cannot be one of scores from 0 to 1.
     pub(super) fn sound(self, weight: f64) -> Self {

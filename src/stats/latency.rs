@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     aging::{Aging, faded},
+    others::Others,
     spread::{Forecast, Spread},
 };
 
@@ -26,6 +27,7 @@ pub(crate) struct LogLatency {
     aging: Aging,
     age: f64,
     spread: Spread,
+    others: Others,
 }
 
 impl LogLatency {
@@ -34,14 +36,29 @@ impl LogLatency {
             aging: Aging::new(HALF_LIFE, SAMPLES, LONGEST, now),
             age: 0.0,
             spread: Spread::new(),
+            others: Others::default(),
         }
     }
 
     pub(crate) fn record(&mut self, latency: Duration, now: Instant) {
         let age = self.aging.advance(true, now);
-        self.spread.fade(faded(age - self.age));
+        self.fade_to(age);
+        self.spread.record(ln(latency) - USUAL, 1.0);
+    }
+
+    /// Takes in what so many attempts of others took, about `ago`.
+    pub(crate) fn absorb(&mut self, latency: Duration, count: u32, ago: Duration, now: Instant) {
+        let age = self.aging.advance_by(count, now);
+        self.fade_to(age);
+        let weight = self.others.admit(count, self.aging.remains(ago));
+        self.spread.record(ln(latency) - USUAL, weight);
+    }
+
+    fn fade_to(&mut self, age: f64) {
+        let weight = faded(age - self.age);
+        self.spread.fade(weight);
+        self.others.fade(weight);
         self.age = age;
-        self.spread.record(ln(latency) - USUAL);
     }
 
     /// Returns the typical latency (the median of the model), once there is a sample.

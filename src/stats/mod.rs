@@ -10,6 +10,7 @@ mod fit;
 mod health;
 mod keep;
 mod latency;
+mod others;
 mod overdue;
 mod pace;
 mod pacing;
@@ -20,9 +21,9 @@ mod tasks;
 mod tests;
 
 pub(crate) use self::{
-    capacity::{Capacity, Left, Reading, Room},
+    capacity::{Capacity, Left, Reading, Room, Spending},
     fit::{Abilities, Ability, Asks, Fit, Misfit, Trial},
-    health::{Condition, Evidence, Gate, Health, Steady, Watch},
+    health::{Condition, Evidence, Gate, Health, Steady, Watch, Witnessed},
     keep::{KeptHealth, KeptQuality},
     latency::{Late, LogLatency, lasts, remains},
     pace::{Lengths, Pace},

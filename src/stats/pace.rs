@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::{
     aging::{Aging, faded},
     latency::{ENOUGH, HALF_LIFE, LONGEST, SAMPLES},
+    others::Others,
     spread::{Forecast, Moments, Spread},
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Pace {
     /// The same by the time that an answer of their actual length takes.
     strictly: Moments,
     lengths: Lengths,
+    others: Others,
 }
 
 /// Tokens of the answers, and what their requests allowed.
@@ -78,6 +80,7 @@ impl Pace {
             residuals: Spread::new(),
             strictly: Moments::default(),
             lengths: Lengths::default(),
+            others: Others::default(),
         }
     }
 
@@ -91,32 +94,66 @@ impl Pace {
     ) {
         // A provider may say anything.
         let tokens = tokens.map(|tokens| tokens.min(MOST_TOKENS));
-        let x = tokens.map_or_else(|| self.length(cap), |tokens| tokens as f64);
+        let expected = self.length(cap);
+        let age = self.aging.advance(true, now);
+        self.take_in(expected, tokens, time, age, |_| 1.0);
+        if let (Some(tokens), Some(cap)) = (tokens, cap.filter(|cap| *cap > 0)) {
+            self.lengths.caps += 1.0;
+            self.lengths.capped += (tokens as f64 / cap as f64).min(1.0);
+        }
+    }
+
+    /// Takes in so many answers that others had about `ago`, of which `expected` tokens could be
+    /// expected.
+    pub(crate) fn absorb(
+        &mut self,
+        (expected, tokens): (f64, Option<u64>),
+        time: Duration,
+        count: u32,
+        ago: Duration,
+        now: Instant,
+    ) {
+        let tokens = tokens.map(|tokens| tokens.min(MOST_TOKENS));
+        let expected = expected.clamp(0.0, MOST_TOKENS as f64);
+        let age = self.aging.advance_by(count, now);
+        let each = self.aging.remains(ago);
+        self.take_in(expected, tokens, time, age, |pace| {
+            pace.others.admit(count, each)
+        });
+    }
+
+    /// Takes in an answer, which has a weight once what was there before has faded.
+    fn take_in(
+        &mut self,
+        expected: f64,
+        tokens: Option<u64>,
+        time: Duration,
+        age: f64,
+        weight: impl FnOnce(&mut Self) -> f64,
+    ) {
+        let x = tokens.map_or(expected, |tokens| tokens as f64);
         let y = time.as_secs_f64();
         // Against what could be known when it began.
-        let predicted = self.line(self.length(cap));
+        let predicted = self.line(expected);
         let strictly = tokens.and_then(|_| self.line(x));
-        let age = self.aging.advance(true, now);
         self.fade(faded(age - self.age));
         self.age = age;
+        let weight = weight(self);
         if let Some(predicted) = strictly {
-            self.strictly.record((y.max(1e-6) / predicted).ln());
+            self.strictly.record((y.max(1e-6) / predicted).ln(), weight);
         }
         if let Some(predicted) = predicted {
-            self.residuals.record((y.max(1e-6) / predicted).ln());
+            self.residuals
+                .record((y.max(1e-6) / predicted).ln(), weight);
         }
-        self.n += 1.0;
-        self.x += x;
-        self.y += y;
-        self.xx += x * x;
-        self.xy += x * y;
+        self.n += weight;
+        self.x += weight * x;
+        self.y += weight * y;
+        self.xx += weight * x * x;
+        self.xy += weight * x * y;
         if let Some(tokens) = tokens {
-            self.lengths.n += 1.0;
-            self.lengths.sum += tokens as f64;
-            if let Some(cap) = cap.filter(|cap| *cap > 0) {
-                self.lengths.caps += 1.0;
-                self.lengths.capped += (tokens as f64 / cap as f64).min(1.0);
-            }
+            self.lengths.n += weight;
+            self.lengths.sum += weight * tokens as f64;
         }
     }
 
@@ -196,6 +233,7 @@ impl Pace {
         }
         self.residuals.fade(weight);
         self.strictly.fade(weight);
+        self.others.fade(weight);
     }
 }
 

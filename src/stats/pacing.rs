@@ -93,14 +93,14 @@ impl Pacing {
         self.cap.is_some()
     }
 
-    /// Books a request.
-    pub(crate) fn take(&mut self, tokens: f64, now: Instant) {
+    /// Books requests that have so many tokens together.
+    pub(crate) fn take(&mut self, requests: f64, tokens: f64, now: Instant) {
         self.fade(now);
-        self.requests += 1.0;
+        self.requests += requests;
         self.tokens += tokens;
         if let Some(cap) = &mut self.cap {
-            let (requests, left) = cap.level(now);
-            cap.requests_left = requests - 1.0;
+            let (requests_left, left) = cap.level(now);
+            cap.requests_left = (requests_left - requests).max(-MOST_OWED * cap.requests);
             cap.tokens_left = (left - tokens).max(-MOST_OWED * cap.tokens);
             cap.at = cap.at.max(now);
             let moot =

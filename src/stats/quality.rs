@@ -2,13 +2,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::tasks::{TaskKey, Tasks};
+use super::{
+    others::Others,
+    tasks::{TaskKey, Tasks},
+};
 
 mod kept;
 mod reader;
 mod scale;
+mod shared;
 
 pub(crate) use reader::Belief;
+use reader::Terms;
 use scale::Scale;
 
 /// A model's quality changes with its releases and prompts, not within minutes; with little
@@ -93,6 +98,9 @@ struct Level {
 }
 
 const OUTLIERS: usize = 8;
+const SLOW: usize = 0;
+const FAST: usize = 1;
+const FORM: usize = 2;
 const NONE: u32 = u32::MAX;
 
 /// One target on one task.
@@ -104,6 +112,8 @@ pub(super) struct Cell {
     pub(super) drift_n: f64,
     pub(super) valid: f64,
     pub(super) invalid: f64,
+    /// What of the slow sums, the fast ones and the checks of form others have contributed.
+    others: [Others; 3],
 }
 
 /// When and where a score went, so that it can be corrected.
@@ -153,15 +163,28 @@ impl Quality {
         let fast_age = self.fast.aging.advance(true, now);
         let terms = self.reader(task, now).terms(target);
         self.rebase_when_due();
-        let (slow, fast) = (self.slow.grow(slow_age), self.fast.grow(fast_age));
+        let weights = (self.slow.grow(slow_age), self.fast.grow(fast_age));
+        self.learn(target, task, score, &terms, weights);
+        self.note_outlier(target, task);
+        Recorded { slow_age, fast_age }
+    }
 
+    /// Adds a score to all sums, with its weights in the slow ones and in the fast ones.
+    fn learn(
+        &mut self,
+        target: usize,
+        task: u32,
+        score: f64,
+        terms: &Terms,
+        (slow, fast): (f64, f64),
+    ) {
         let residual = score - terms.cell;
         let freed = score - terms.own_drift - terms.drift / 2.0;
         let effect = self.tasks.effect_mut(task);
         effect.s += slow * (score - terms.level - terms.drift - terms.own_drift);
         effect.n += slow;
         let Some(level) = self.levels.get_mut(target) else {
-            return Recorded { slow_age, fast_age };
+            return;
         };
         let of_level = slow * (freed - terms.effect);
         level.s += of_level;
@@ -179,8 +202,6 @@ impl Quality {
             cell.drift += fast * residual;
             cell.drift_n += fast;
         }
-        self.note_outlier(target, task);
-        Recorded { slow_age, fast_age }
     }
 
     /// Replaces a score that was recorded before: the difference counts with the weight that the
@@ -298,6 +319,7 @@ impl Quality {
             self.tasks.scale_cells(|cell| {
                 cell.s *= by;
                 cell.n *= by;
+                cell.others[SLOW].fade(by);
             });
         }
         if let Some(by) = self.fast.rebase() {
@@ -308,12 +330,14 @@ impl Quality {
             self.tasks.scale_cells(|cell| {
                 cell.drift *= by;
                 cell.drift_n *= by;
+                cell.others[FAST].fade(by);
             });
         }
         if let Some(by) = self.form.rebase() {
             self.tasks.scale_cells(|cell| {
                 cell.valid *= by;
                 cell.invalid *= by;
+                cell.others[FORM].fade(by);
             });
         }
     }

@@ -29,10 +29,10 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    pub(crate) fn record(&mut self, x: f64) {
-        self.n += 1.0;
-        self.sum += x;
-        self.squares += x * x;
+    pub(crate) fn record(&mut self, x: f64, weight: f64) {
+        self.n += weight;
+        self.sum += weight * x;
+        self.squares += weight * x * x;
     }
 
     pub(crate) fn fade(&mut self, weight: f64) {
@@ -79,13 +79,13 @@ impl Spread {
         }
     }
 
-    pub(crate) fn record(&mut self, x: f64) {
+    pub(crate) fn record(&mut self, x: f64, weight: f64) {
         let x = x.clamp(FIRST, -FIRST);
         let bin = ((x - FIRST) / BIN) as usize;
         if let Some(bin) = self.bins.get_mut(bin.min(BINS - 1)) {
-            *bin += 1.0;
+            *bin += weight as f32;
         }
-        self.moments.record(x);
+        self.moments.record(x, weight);
     }
 
     pub(crate) fn fade(&mut self, weight: f64) {

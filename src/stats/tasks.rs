@@ -93,6 +93,21 @@ impl Tasks {
         place
     }
 
+    /// Returns the place of a task that has one.
+    pub(super) fn known(&self, key: TaskKey) -> Option<u32> {
+        if key == TaskKey::OTHER {
+            return Some(OTHER);
+        }
+        self.places.get(&key).copied()
+    }
+
+    /// Gives a task a place, unless another one would lose it.
+    pub(super) fn enter_if_room(&mut self, key: TaskKey) {
+        if self.tasks.len() <= self.capacity || self.known(key).is_some() {
+            self.enter(key);
+        }
+    }
+
     /// Returns every task and its place.
     pub(super) fn places(&self) -> impl Iterator<Item = (TaskKey, u32)> + Clone {
         let named = self.places.iter().map(|(key, place)| (*key, *place));
@@ -168,6 +183,7 @@ impl Cell {
         self.drift_n += other.drift_n;
         self.valid += other.valid;
         self.invalid += other.invalid;
+        self.add_others(&other);
     }
 }
 

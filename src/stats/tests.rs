@@ -107,7 +107,7 @@ proptest! {
             if kind == 0 {
                 pacing.refused(tokens, now);
             } else {
-                pacing.take(tokens, now);
+                pacing.take(1.0, tokens, now);
             }
             if let Some(until) = pacing.free_at(tokens, now) {
                 prop_assert!(until > now && until <= now + Duration::from_secs(60));
@@ -134,7 +134,9 @@ proptest! {
                 _ => None,
             };
             match (evidence, open.pop()) {
-                (Some(evidence), Some((watch, started))) => health.record(evidence, watch, started, now),
+                (Some(evidence), Some((watch, started))) => {
+                    health.record(evidence, watch, started, now);
+                }
                 (None, Some((watch, _))) if probe => health.release(watch, now),
                 (_, kept) => {
                     open.extend(kept);

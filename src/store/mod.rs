@@ -48,27 +48,35 @@
 //! # }
 //! ```
 
+#[cfg(feature = "store")]
 mod fault;
+#[cfg(feature = "store")]
 mod file;
+#[cfg(feature = "store")]
 mod format;
+#[cfg(feature = "store")]
 mod keeping;
+#[cfg(feature = "store")]
 mod lock;
+#[cfg(feature = "store")]
 mod opened;
 #[cfg(feature = "redis")]
 mod redis;
 mod shared;
 
+pub use self::shared::{
+    Answer, Batch, Bucket, Cooldown, Exchanging, FleetState, Membership, MemoryStore, Note,
+    OutcomeStore, Probe, Scope, Seen, Share, Sharing, StoreError, Totals,
+};
+#[cfg(feature = "store")]
 pub use self::{
     keeping::{Keeping, Writes},
     opened::{FileStore, Opened},
-    shared::{
-        Answer, Batch, Bucket, Cooldown, Exchanging, Note, OutcomeStore, Probe, Scope, Seen, Share,
-        StoreError, Totals,
-    },
 };
 
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfigError, RedisStore, RedisStoreBuilder};
 
 #[cfg(test)]
+#[cfg(feature = "store")]
 mod tests;

@@ -75,7 +75,13 @@ impl Evaluation<'_> {
         // A target may break by silence alone, with nothing that settles.
         inner.note_broken(target, &mut group, now);
         let broken = inner.broken_around(target);
-        let room = group.room(target.slot, request, now)?;
+        let room = match group.room(target.slot, request, now)? {
+            Room::Probe => match inner.may_probe(&mut group, now) {
+                Ok(()) => Room::Probe,
+                Err(at) => Room::Expected(at),
+            },
+            room => room,
+        };
         inner.post(target, &mut group, now);
         let member = group.members.get_mut(target.slot)?;
         let condition = member.condition(broken, now);
@@ -96,7 +102,22 @@ impl Evaluation<'_> {
         };
         let at_best = condition.at_best * condition.usually_in_time;
         let doubtful = condition.in_doubt || condition.health * in_time < WORTH_A_PROBE * at_best;
-        let probe = doubtful && !tried && member.health.is_probe_due(now);
+        let due = member.health.is_probe_due(now);
+        let asks = (doubtful || condition.gate == Gate::Probe) && !tried && due;
+        let half_open = member.health.is_half_open();
+        let length = member.pace.length(cap);
+        let latency = member.typical(request.stream);
+        let (in_flight, idle) = (member.in_flight, nanos(member.picked, now));
+        let denied = if asks && half_open && room != Room::Probe {
+            inner.may_probe(&mut group, now).err()
+        } else {
+            None
+        };
+        let gate = match (condition.gate, denied) {
+            (Gate::Probe, Some(at)) => Gate::Open(at),
+            (gate, _) => gate,
+        };
+        let probe = doubtful && !tried && due && denied.is_none();
         let (health, in_time) = if probe {
             (condition.at_best, condition.usually_in_time)
         } else {
@@ -104,16 +125,16 @@ impl Evaluation<'_> {
         };
         Some(Found {
             room,
-            gate: condition.gate,
+            gate,
             health,
             health_mass: condition.mass,
             in_time,
             is_fresh: recent >= FRESH,
             probe,
-            length: member.pace.length(cap),
-            latency: member.typical(request.stream),
-            in_flight: member.in_flight,
-            idle: nanos(member.picked, now),
+            length,
+            latency,
+            in_flight,
+            idle,
         })
     }
 }

@@ -40,8 +40,8 @@ impl Allowed {
         Some(tokens.map_or(f64::INFINITY, |tokens| tokens.free_below(now)))
     }
 
-    pub(super) fn take(&mut self, tokens: f64, now: Instant) {
-        for (bucket, amount) in [(&mut self.requests, 1.0), (&mut self.tokens, tokens)] {
+    pub(super) fn take(&mut self, requests: f64, tokens: f64, now: Instant) {
+        for (bucket, amount) in [(&mut self.requests, requests), (&mut self.tokens, tokens)] {
             if let Some(bucket) = bucket {
                 bucket.take(amount, now);
             }

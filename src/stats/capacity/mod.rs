@@ -1,5 +1,6 @@
 mod allowed;
 mod bucket;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(crate) use self::shared::Spending;
 use self::{allowed::Allowed, bucket::Bucket};
 use super::pacing::Pacing;
 
@@ -185,9 +187,9 @@ impl Capacity {
         self.requests.take(1.0, now);
         self.tokens.take(tokens, now);
         if let Some(allowed) = &mut self.allowed {
-            allowed.take(tokens, now);
+            allowed.take(1.0, tokens, now);
         }
-        self.pacing.take(tokens, now);
+        self.pacing.take(1.0, tokens, now);
         match self.phase {
             Phase::Walled if self.told.is_none_or(|until| now >= until) => {
                 self.phase = Phase::Probing { since: now };
@@ -250,16 +252,19 @@ impl Capacity {
                 self.quota = self.quota.saturating_add(1);
                 self.pause(pause.min(LONGEST_WAIT), now);
             }
-            None => {
-                self.bare = self.bare.saturating_add(1);
-                if let Some(over) = self.bare.checked_sub(BARE_REFUSALS) {
-                    let pause = FIRST_BARE_PAUSE.saturating_mul(1 << over.min(16));
-                    self.pause(pause.min(LONGEST_BARE_PAUSE), now);
-                } else if matches!(self.phase, Phase::Probing { .. } | Phase::Ramp { .. }) {
-                    // The wall still stands.
-                    self.pause(FIRST_BARE_PAUSE, now);
-                }
-            }
+            None => self.refused_bare(now),
+        }
+    }
+
+    /// Takes in a refusal that named no wait.
+    fn refused_bare(&mut self, now: Instant) {
+        self.bare = self.bare.saturating_add(1);
+        if let Some(over) = self.bare.checked_sub(BARE_REFUSALS) {
+            let pause = FIRST_BARE_PAUSE.saturating_mul(1 << over.min(16));
+            self.pause(pause.min(LONGEST_BARE_PAUSE), now);
+        } else if matches!(self.phase, Phase::Probing { .. } | Phase::Ramp { .. }) {
+            // The wall still stands.
+            self.pause(FIRST_BARE_PAUSE, now);
         }
     }
 

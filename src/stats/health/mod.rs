@@ -1,5 +1,6 @@
 mod condition;
 mod probing;
+mod witnessed;
 
 use std::time::Duration;
 
@@ -7,9 +8,11 @@ use tokio::time::Instant;
 
 pub(crate) use self::condition::{Condition, Gate, Steady};
 use self::probing::{FIRST_PAUSE, LONGEST_PAUSE};
+pub(crate) use self::witnessed::Witnessed;
 use super::{
     aging::{Aging, faded},
     keep::{KeptHealth, sound},
+    others::Others,
     overdue::{DueSlot, Overdue},
 };
 
@@ -63,6 +66,9 @@ pub(crate) struct Health {
     age: f64,
     ok: f64,
     bad: f64,
+    /// What of them others saw, and when we last saw an answer ourselves.
+    others: Others,
+    answered: Option<Instant>,
     /// Failures in a row, when the first of them began, and the attempts that began since it ended.
     run: u32,
     failing: Option<Instant>,
@@ -114,6 +120,8 @@ impl Health {
             age: 0.0,
             ok: 0.0,
             bad: 0.0,
+            others: Others::default(),
+            answered: None,
             run: 0,
             failing: None,
             begun_since: 0,
@@ -237,27 +245,26 @@ impl Health {
         }
     }
 
-    /// Ends an attempt that began at `started` and takes in how it went.
+    /// Ends an attempt that began at `started` and takes in how it went. Returns whether it began too long
+    /// ago to tell how it is now.
     pub(crate) fn record(
         &mut self,
         evidence: Evidence,
         watch: Watch,
         started: Instant,
         now: Instant,
-    ) {
+    ) -> bool {
         self.release(watch, now);
         // In doubt there is only the traffic of the probes, which says nothing about the usual.
         let age = self.aging.advance(!self.in_doubt && self.run == 0, now);
-        let weight = faded(age - self.age);
-        self.age = age;
-        self.ok *= weight;
-        self.bad *= weight;
+        self.fade_to(age);
         let before = self.is_older(started);
         match evidence {
             Evidence::Good => {
                 self.ok += 1.0;
                 self.overdue_before = self.overdue.count(now);
                 if !before {
+                    self.answered = Some(now);
                     self.run = 0;
                     if self.in_doubt || watch.probe {
                         self.window = self.window.saturating_mul(2);
@@ -279,6 +286,7 @@ impl Health {
                 self.overdue_before = self.overdue.count(now);
                 let ends = !before && self.run > 0;
                 if !before {
+                    self.answered = Some(now);
                     self.run = 0;
                     self.opened = None;
                 }
@@ -290,29 +298,22 @@ impl Health {
                     self.failing = Some(started);
                     self.begun_since = 0;
                 }
-                self.run = self.run.saturating_add(1);
-                if self.run == RUN {
-                    // A run is a change, whatever was before.
-                    self.ok = 0.0;
-                    self.bad = self.bad.max(f64::from(RUN));
-                }
-                if self.run >= RUN {
-                    self.opened = Some(now);
-                }
+                self.run_on(1, now);
                 self.in_doubt |= self.is_little();
                 self.disappoint(watch.probe);
             }
         }
-        if matches!(evidence, Evidence::Good | Evidence::Slow) {
-            let timely = f64::from(u8::from(evidence == Evidence::Good));
-            self.answers = (self.answers + 1.0).min(USUAL_ANSWERS);
-            self.timely += (timely - self.timely) / self.answers;
+        match evidence {
+            Evidence::Good => self.note_timely(1.0, 1.0),
+            Evidence::Slow => self.note_timely(0.0, 1.0),
+            Evidence::Late | Evidence::Bad => {}
         }
         // An old answer does not end the pause that newer failures began.
         if !(evidence == Evidence::Good && before) {
             self.good = evidence == Evidence::Good;
             self.last = self.last.max(now);
         }
+        before
     }
 
     /// Returns what is worth keeping over a restart.
@@ -350,6 +351,35 @@ impl Health {
             self.timely = kept.timely;
             self.answers = sound(kept.answers).min(USUAL_ANSWERS);
         }
+    }
+
+    /// Brings the sums up to an age.
+    fn fade_to(&mut self, age: f64) {
+        let weight = faded(age - self.age);
+        self.age = age;
+        self.ok *= weight;
+        self.bad *= weight;
+        self.others.fade(weight);
+    }
+
+    /// So many more have failed in a row.
+    fn run_on(&mut self, failures: u32, now: Instant) {
+        let before = self.run;
+        self.run = self.run.saturating_add(failures);
+        if before < RUN && self.run >= RUN {
+            // A run is a change, whatever was before.
+            self.ok = 0.0;
+            self.bad = self.bad.max(f64::from(RUN));
+        }
+        if self.run >= RUN {
+            self.opened = Some(now);
+        }
+    }
+
+    /// Takes in which share of so many answers met the objective.
+    fn note_timely(&mut self, share: f64, answers: f64) {
+        self.answers = (self.answers + answers).min(USUAL_ANSWERS);
+        self.timely += (share - self.timely) * (answers / self.answers).min(1.0);
     }
 
     fn health(&self) -> f64 {

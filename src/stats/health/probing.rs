@@ -25,6 +25,11 @@ impl Health {
         room && now >= self.paused_until()
     }
 
+    /// Returns whether nothing is known yet of how it is doing after what went wrong.
+    pub(crate) fn is_half_open(&self) -> bool {
+        self.window == 1
+    }
+
     pub(super) fn next_probe(&self, now: Instant) -> Instant {
         let paused = self.paused_until();
         let leased = self.lease.filter(|_| self.probes >= self.window);

@@ -2,6 +2,11 @@
 
 mod error;
 mod exchange;
+mod link;
+mod memory;
+mod sharing;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     error::StoreError,
@@ -9,4 +14,6 @@ pub use self::{
         Answer, Batch, Bucket, Cooldown, Exchanging, Note, OutcomeStore, Probe, Scope, Seen, Share,
         Totals,
     },
+    memory::MemoryStore,
+    sharing::{FleetState, Membership, Sharing},
 };
