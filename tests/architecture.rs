@@ -50,8 +50,10 @@ const OPTIONAL: &[&str] = &[
     "hyper",
     "hyper_util",
     "metrics",
+    "redis",
     "reqwest",
     "rustix",
+    "tokio_rustls",
 ];
 
 #[derive(Debug)]

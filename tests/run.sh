@@ -16,12 +16,14 @@ done
 
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
-# A fresh Debian machine: a C compiler and linker for Rust, Python with venv for the SDKs.
+# A fresh Debian machine: a C compiler and linker for Rust, Python with venv for the SDKs, a server for
+# the store (each test starts its own).
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+command -v redis-server >/dev/null || command -v valkey-server >/dev/null || missing+=(redis-server)
 if [ ${#missing[@]} -gt 0 ]; then
     step "installing ${missing[*]}"
     as_root apt-get update -q
@@ -69,6 +71,8 @@ if [ -n "$full" ]; then
     step "a gateway killed a hundred times, and a large snapshot with every bit flipped"
     OUTCOME_STORE_KILLS=100 cargo test --locked --all-features --lib --test gateway f48_ -- --nocapture
     SNAPSHOT_TASKS=100 cargo test --locked --all-features --test snapshot -- --nocapture
+    step "the store, long forms"
+    STORE_FULL=1 cargo test --locked --all-features --test store
     step "how good the decisions are, against the reference"
     cargo run --locked --release -q --example simulate -- --compare benches/quality/reference.tsv
     step "property tests, twenty times the cases"

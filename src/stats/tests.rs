@@ -77,7 +77,9 @@ proptest! {
                 }
                 2 => capacity.refused(Some(wait), wait.is_zero(), tokens, now),
                 3 => capacity.refused(None, tokens > 5e3, tokens, now),
-                4 => capacity.read(requests, by_tokens, sent, mark, now),
+                4 => {
+                    capacity.read(requests, by_tokens, sent, mark, now);
+                }
                 _ => {
                     capacity.accepted();
                     if let Some(probe) = probe.take() {

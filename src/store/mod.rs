@@ -61,6 +61,8 @@ mod keeping;
 mod lock;
 #[cfg(feature = "store")]
 mod opened;
+#[cfg(feature = "redis")]
+mod redis;
 mod shared;
 
 pub use self::shared::{
@@ -72,6 +74,9 @@ pub use self::{
     keeping::{Keeping, Writes},
     opened::{FileStore, Opened},
 };
+
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfigError, RedisStore, RedisStoreBuilder};
 
 #[cfg(test)]
 #[cfg(feature = "store")]

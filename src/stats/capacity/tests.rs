@@ -74,7 +74,7 @@ fn three_bare_refusals_in_a_row_pause_doubling() {
 fn headers_leave_before_the_wall_and_refill() {
     let t0 = Instant::now();
     let mut capacity = Capacity::new(t0);
-    let mark = capacity.mark(now);
+    let mark = capacity.mark(t0);
     capacity.take(10.0, t0);
     // 60 per minute, 3 left after ours: a second each.
     capacity.read(
@@ -192,7 +192,7 @@ fn a_limit_that_is_set_holds_beside_what_headers_say() {
     let start = Instant::now();
     let mut capacity = Capacity::new(start);
     capacity.allow(Some(60.0), None, start);
-    let mark = capacity.mark(now);
+    let mark = capacity.mark(start);
     capacity.read(
         Reading {
             limit: Some(1000.0),

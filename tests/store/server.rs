@@ -1,0 +1,205 @@
+//! A real server of its own for each test, on a port and in a folder of its own.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use tower_outcome::store::{RedisStore, RedisStoreBuilder};
+
+/// Servers by their names; both are tried where both are there.
+const PROGRAMS: &[&str] = &["redis-server", "valkey-server"];
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Server {
+    program: &'static str,
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+    arguments: Vec<String>,
+    password: Option<String>,
+}
+
+impl Server {
+    /// Starts one, or says loudly that there is none; in CI there must be one.
+    pub fn start(arguments: &[&str]) -> Option<Self> {
+        let program = env::var("STORE_SERVER").ok().map(|wanted| {
+            let known = PROGRAMS.iter().find(|it| **it == wanted);
+            *known.unwrap_or_else(|| panic!("STORE_SERVER: {wanted}?"))
+        });
+        let program = program.or_else(|| PROGRAMS.iter().copied().find(|it| is_there(it)));
+        let Some(program) = program else {
+            let what = "no redis-server is installed: what needs one is NOT TESTED";
+            assert!(env::var("CI").as_deref() != Ok("true"), "{what}");
+            eprintln!("\n{}\n{what}\n{0}\n", "!".repeat(what.len()));
+            return None;
+        };
+        Some(Self::start_program(program, arguments))
+    }
+
+    fn start_program(program: &'static str, arguments: &[&str]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("outcome-redis-{}-{number}", std::process::id());
+        let folder = env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let arguments: Vec<_> = arguments.iter().map(|it| (*it).to_owned()).collect();
+        let password = arguments
+            .windows(2)
+            .find(|pair| pair[0] == "--requirepass")
+            .map(|pair| pair[1].clone());
+        // Somebody else may take the port before the server does.
+        for _ in 0..5 {
+            let port = free_port();
+            let child = spawn(program, port, &folder, &arguments);
+            let mut server = Self {
+                program,
+                child,
+                port,
+                folder: folder.clone(),
+                arguments: arguments.clone(),
+                password: password.clone(),
+            };
+            if server.answers() {
+                return server;
+            }
+        }
+        panic!("{program} does not start");
+    }
+
+    pub fn url(&self) -> String {
+        match &self.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
+            None => format!("redis://127.0.0.1:{}", self.port),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn store(&self) -> RedisStore {
+        self.builder().build().unwrap()
+    }
+
+    /// With more time to answer than an idle server ever needs, as many tests run at once.
+    pub fn builder(&self) -> RedisStoreBuilder {
+        RedisStore::builder(self.url())
+            .answer_timeout(Duration::from_secs(5))
+            .connect_timeout(Duration::from_secs(5))
+    }
+
+    /// Somebody else who is connected.
+    pub fn client(&self) -> redis::Connection {
+        let client = redis::Client::open(self.url()).unwrap();
+        client.get_connection_with_timeout(PATIENCE).unwrap()
+    }
+
+    /// Asks the server something, as somebody else.
+    pub fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command
+            .query(&mut self.client())
+            .unwrap_or_else(|error| panic!("{:.200}: {error}", words.join(" ")))
+    }
+
+    /// Does something as somebody else, whatever comes of it.
+    pub fn tell(&self, words: &[&str]) {
+        self.ask::<redis::Value>(words);
+    }
+
+    /// Lets it hang: its sockets take what comes, and nothing is answered.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again after a kill, on the same port.
+    pub fn restart(&mut self) {
+        for _ in 0..20 {
+            self.child = spawn(self.program, self.port, &self.folder, &self.arguments);
+            if self.answers() {
+                return;
+            }
+        }
+        panic!("{} does not start again", self.program);
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits until it answers; `false` if it has ended.
+    fn answers(&mut self) -> bool {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            let connected = client.get_connection_with_timeout(Duration::from_millis(500));
+            if let Ok(mut connection) = connected {
+                let pong = redis::cmd("PING").query::<String>(&mut connection);
+                match pong {
+                    Ok(_) => return true,
+                    Err(error) if error.code() == Some("NOAUTH") => return true,
+                    Err(_) => {}
+                }
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{} does not answer", self.program);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn spawn(program: &str, port: u16, folder: &Path, arguments: &[String]) -> Child {
+    Command::new(program)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+        .args(["--dir", folder.to_str().unwrap()])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn is_there(program: &str) -> bool {
+    let version = Command::new(program).arg("--version").output();
+    version.is_ok_and(|output| output.status.success())
+}
+
+/// A port that nobody has now, low enough for a cluster, whose nodes take the one 10,000 above too.
+pub fn free_port() -> u16 {
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if port < 55_000 {
+            return port;
+        }
+    }
+}
