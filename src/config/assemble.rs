@@ -1,7 +1,7 @@
 use std::{collections::HashSet, net::SocketAddr, ops::Range};
 
 use super::{
-    Admin, Config, Connection, DEADLINE, Headers, Limits, Place, Store, Telemetry,
+    Admin, Config, Connection, DEADLINE, Fleet, Headers, Limits, Place, Store, Telemetry,
     address::{host, listen},
     key::{read_keys, warn_of_uncounted},
     numbers::{millis, percent},
@@ -123,6 +123,10 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
     let keys = read_keys(&file.key, &file.pool)?;
     warn_of_uncounted(&keys, &file.pool, &mut warnings);
     let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
+    let fleet = Fleet::read(&file.store, around, &mut warnings)?;
+    if let Some(fleet) = &fleet {
+        builder = builder.shared(fleet.secret.expose());
+    }
     Ok(Config {
         listen,
         hosts: file.hosts.iter().map(host).collect::<Result<_, _>>()?,
@@ -130,6 +134,7 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
         headers: Headers::read(&file.headers)?,
         admin: Admin::read(&file.admin, listen, around)?,
         store: Store::read(&file.store, around)?,
+        fleet,
         telemetry: Telemetry::read(&file.telemetry)?,
         keys,
         router: builder

@@ -34,6 +34,9 @@ impl Display for Description<'_> {
             )?,
             None => writeln!(f, "learning   not kept over restarts")?,
         }
+        if let Some(fleet) = &config.fleet {
+            writeln!(f, "sharing    {fleet}")?;
+        }
         if let Some(endpoint) = &config.telemetry.otlp_endpoint {
             writeln!(f, "telemetry  to {endpoint}")?;
         }

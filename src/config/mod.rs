@@ -48,6 +48,7 @@ mod describe;
 mod environment;
 mod error;
 mod find;
+mod fleet;
 mod headers;
 mod key;
 mod limits;
@@ -76,6 +77,7 @@ use std::{
 use self::secret::Around;
 pub(crate) use self::{
     admin::Admin,
+    fleet::Fleet,
     headers::{Headers, Trust, unreserved},
     key::ClientKey,
     limits::Limits,
@@ -99,6 +101,8 @@ pub struct Config {
     pub(crate) admin: Option<Admin>,
     /// Where what was learned is kept, unless that is switched off.
     pub(crate) store: Option<Store>,
+    /// Through what instances share it, if they do.
+    pub(crate) fleet: Option<Fleet>,
     pub(crate) telemetry: Telemetry,
     /// The keys that open the gateway; none: whoever can connect may call.
     pub(crate) keys: Vec<ClientKey>,
@@ -252,6 +256,16 @@ impl Config {
         self
     }
 
+    /// Lets the router name pools, targets and tasks by hashes with a secret, so that a gateway can
+    /// [share](crate::gateway::Gateway::share) through a store of yours what it learns; as
+    /// [`Builder::shared`](crate::router::Builder::shared). A file with a `url` under `[store]` has done
+    /// so already, with the secret that it names.
+    #[must_use]
+    pub fn shared(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.builder = self.builder.shared(secret);
+        self
+    }
+
     /// Returns the files beside the configuration itself that it was made of: those of secrets. Who
     /// loads it again when it changes watches them, too.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
@@ -281,7 +295,11 @@ impl Config {
             ("[admin]", format!("{:?}", self.admin)),
             // By its hash: nobody can show what is not there.
             ("the token of [admin]", format!("{:?}", token.map(hash))),
-            ("[store]", format!("{:?}", self.store)),
+            ("[store]", format!("{:?} {:?}", self.store, self.fleet)),
+            (
+                "a secret of [store]",
+                format!("{:?}", self.fleet.as_ref().map(Fleet::stamp)),
+            ),
             ("[telemetry]", format!("{:?}", self.telemetry)),
         ]
     }

@@ -12,12 +12,18 @@ use super::{assemble::Fault, schema::Spanned};
 
 /// Far more than any key, and no log file that was named by mistake.
 const MOST_BYTES: u64 = 64 * 1024;
+/// More than all certificates that a system trusts.
+const MOST_BYTES_OF_CERTIFICATES: u64 = 1024 * 1024;
 
 /// A text that is never shown, not even in debug output.
 #[derive(Clone)]
 pub(crate) struct Secret(Arc<str>);
 
 impl Secret {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// Returns the text itself.
     pub(crate) fn expose(&self) -> &str {
         &self.0
@@ -76,7 +82,24 @@ impl Around<'_> {
             .map_err(|why| Fault::at(name, format!("environment variable {shown}: {why}")))
     }
 
+    /// Reads a file of certificates, which are no secret; but somebody may have named another.
+    pub(super) fn certificates(&self, written: &Spanned<String>) -> Result<String, Fault> {
+        let (text, _) = self.file(written, MOST_BYTES_OF_CERTIFICATES)?;
+        Ok(text)
+    }
+
     fn in_file(&self, written: &Spanned<String>) -> Result<Secret, Fault> {
+        let (text, shown) = self.file(written, MOST_BYTES)?;
+        usable(&text)
+            .map_err(|why| Fault::at(written, format!("{shown} holds no usable secret: {why}")))
+    }
+
+    /// Reads a file, and returns by which words it is shown, too.
+    fn file<'a>(
+        &self,
+        written: &'a Spanned<String>,
+        most: u64,
+    ) -> Result<(String, &'a str), Fault> {
         let text = written.get_ref();
         let path = self.folder.join(text);
         // Likewise: a secret may contain a slash, but begins with none.
@@ -88,15 +111,18 @@ impl Around<'_> {
         }
         // Also where it is not there: it may come.
         self.read.borrow_mut().push(path.clone());
-        let secret = read(&path).map_err(|error| match error.kind() {
+        let read = read(&path, most).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => fault("does not exist"),
             io::ErrorKind::InvalidData => fault("does not hold text alone"),
-            io::ErrorKind::FileTooLarge => fault("is larger than 64 KiB, and no secret"),
+            io::ErrorKind::FileTooLarge if most == MOST_BYTES => {
+                fault("is larger than 64 KiB, and no secret")
+            }
+            io::ErrorKind::FileTooLarge => fault("is larger than 1 MiB"),
             io::ErrorKind::IsADirectory => fault("is a folder, and no file"),
             io::ErrorKind::PermissionDenied => fault("may not be read by this user"),
             _ => fault(&format!("cannot be read: {error}")),
         })?;
-        usable(&secret).map_err(|why| fault(&format!("holds no usable secret: {why}")))
+        Ok((read, shown))
     }
 }
 
@@ -105,11 +131,11 @@ fn looks_like_a_name(text: &str) -> bool {
     text.contains('_') && text.chars().all(allowed)
 }
 
-fn read(path: &Path) -> io::Result<String> {
+fn read(path: &Path, most: u64) -> io::Result<String> {
     let file = fs::File::open(path)?;
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())

@@ -13,7 +13,8 @@ pub(super) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Returns the known name that was probably meant: one that differs in a few letters, else one that
-/// goes on where the wrong one ends, or ends before.
+/// goes on where the wrong one ends, or ends before, else the only one that ends
+/// with it as a word.
 pub(super) fn suggest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
@@ -27,9 +28,14 @@ pub(super) fn suggest<'a>(
         .min()
         .map(|(_, name)| name);
     near.or_else(|| {
-        let mut known = known.into_iter();
         let longer = |a: &str, b: &str| b.len() >= SHORTEST && a.starts_with(b);
-        known.find(|name| longer(name, wrong) || longer(wrong, name))
+        let begun = |name: &&str| longer(name, wrong) || longer(wrong, name);
+        let last_word = |name: &&str| name.rsplit_once('_').is_some_and(|(_, last)| last == wrong);
+        known.clone().into_iter().find(begun).or_else(|| {
+            let mut ending = known.into_iter().filter(last_word);
+            // Several say nothing about which was meant.
+            ending.next().filter(|_| ending.next().is_none())
+        })
     })
 }
 

@@ -103,11 +103,11 @@ pub(in crate::config) struct Admin {
     pub(in crate::config) hosts: Vec<Spanned<String>>,
 }
 
-/// Where what was learned outlives the process.
+/// Where what was learned outlives the process, and through what instances share it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Store {
-    /// Whether it is kept.
+    /// Whether it is kept in a file.
     #[schemars(extend("default" = true))]
     pub(in crate::config) enabled: Option<Spanned<bool>>,
     /// The file. Unless given, `state` in the folder that systemd gives the service, else in that
@@ -116,6 +116,37 @@ pub(in crate::config) struct Store {
     /// How often it is written: what a crash may lose. In milliseconds.
     #[schemars(range(min = 1, max = 86_400_000), extend("default" = 10_000))]
     pub(in crate::config) interval_ms: Option<Spanned<u64>>,
+    /// The server of Redis 6.2 or later, or of Valkey, through which instances share what they learn:
+    /// redis://host:6379/0, or rediss:// for TLS. None unless given.
+    #[schemars(extend("pattern" = "^rediss?://[^@?#]+$"))]
+    pub(in crate::config) url: Option<Spanned<String>>,
+    /// The name of the environment variable that holds it, instead of url; there a user and a
+    /// password may stand in it, as redis://user:password@host:6379/0
+    pub(in crate::config) url_env: Option<Spanned<String>>,
+    /// The user to come as; the server's default one unless given.
+    pub(in crate::config) user: Option<Spanned<String>>,
+    /// The name of the environment variable that holds the password.
+    pub(in crate::config) password_env: Option<Spanned<String>>,
+    /// The path of a file that holds it, instead of password_env. Relative to this file.
+    pub(in crate::config) password_file: Option<Spanned<String>>,
+    /// The path of a file of certificates (PEM) to trust with rediss://, in place of the system's.
+    /// Relative to this file.
+    pub(in crate::config) ca_file: Option<Spanned<String>>,
+    /// The name of the environment variable that holds the secret of the deployment, of 16
+    /// characters at least: all instances have the same one. Needed where there is a server.
+    pub(in crate::config) secret_env: Option<Spanned<String>>,
+    /// The path of a file that holds it, instead of secret_env. Relative to this file.
+    pub(in crate::config) secret_file: Option<Spanned<String>>,
+    /// What the keys in the server begin with: instances with another one share nothing. 1 to 32 of
+    /// a-z, 0-9 and -.
+    #[schemars(extend("default" = "outcome", "pattern" = "^[a-z0-9-]{1,32}$"))]
+    pub(in crate::config) prefix: Option<Spanned<String>>,
+    /// How often instances exchange what they learn, about. In milliseconds.
+    #[schemars(range(min = 10, max = 60_000), extend("default" = 250))]
+    pub(in crate::config) exchange_ms: Option<Spanned<u64>>,
+    /// For the server's answer; a slower one is gone on without. In milliseconds.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = 100))]
+    pub(in crate::config) answer_timeout_ms: Option<Spanned<u64>>,
 }
 
 /// Who is told what happens.

@@ -110,6 +110,15 @@ fn matches(pattern: &str, text: &str) -> bool {
             let rest = rest.or_else(|| text.strip_prefix("https://"));
             rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#']))
         }
+        "^rediss?://[^@?#]+$" => {
+            let rest = text.strip_prefix("redis://");
+            let rest = rest.or_else(|| text.strip_prefix("rediss://"));
+            rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#']))
+        }
+        "^[a-z0-9-]{1,32}$" => {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            (1..=32).contains(&text.len()) && text.chars().all(plain)
+        }
         other => panic!("the checker does not know the pattern {other:?}"),
     }
 }

@@ -6,6 +6,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
     let value = match name {
         "OPENAI_API_KEY" => "secret",
         "OUTCOME_ADMIN_TOKEN" => "token",
+        "OUTCOME_STORE_PASSWORD" | "OUTCOME_STORE_SECRET" => "word",
         "HOME" => "/home/somebody",
         _ => return None,
     };
@@ -56,6 +57,7 @@ fn what_the_example_has_commented_out_is_good() {
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.headers, Headers::default());
     assert!(config.admin.unwrap().token.is_some());
+    assert_eq!(config.fleet.unwrap().place(), "redis://127.0.0.1:6379/0");
 }
 
 #[test]

@@ -94,6 +94,8 @@ fn the_defaults_of_the_schema_are_those_of_the_gateway() {
         source += &format!("[{name}]\n{}", defaults(properties));
     }
     let source = source.replace("pass_unknown_models = false\n", "");
+    let server = "url = \"redis://h\"\nsecret_env = \"OUTCOME_STORE_SECRET\"\n";
+    let source = source.replace("[store]\n", &format!("[store]\n{server}"));
     let parse = |source: &str| {
         let config = Config::parse("f", source, variable).unwrap();
         let Config {
@@ -103,16 +105,18 @@ fn the_defaults_of_the_schema_are_those_of_the_gateway() {
             headers,
             admin,
             store,
+            fleet,
             telemetry,
             deadline,
             shadow_percent,
             ..
         } = config;
         let around = format!("{listen:?} {hosts:?} {deadline:?} {shadow_percent:?}");
-        format!("{around} {limits:?} {headers:?} {admin:?} {store:?} {telemetry:?}")
+        format!("{around} {limits:?} {headers:?} {admin:?} {store:?} {fleet:?} {telemetry:?}")
     };
     assert!(source.contains("max_requests = 4096\n"), "{source}");
-    assert_eq!(parse(&format!("{source}{GOOD}")), parse(GOOD));
+    let plain = format!("[store]\n{server}{GOOD}");
+    assert_eq!(parse(&format!("{source}{GOOD}")), parse(&plain));
 }
 
 #[test]

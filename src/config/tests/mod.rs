@@ -5,6 +5,7 @@ mod checker;
 mod describe;
 mod environment;
 mod example;
+mod fleet;
 mod json_schema;
 mod mistakes;
 mod settings;

@@ -3,6 +3,7 @@
 use super::*;
 
 mod around;
+mod fleet;
 mod key;
 mod pool;
 mod secret;
@@ -36,6 +37,8 @@ fn variable(name: &str) -> Option<String> {
         "EMPTY_KEY" => " ",
         "BROKEN_KEY" => "canary\nsecret",
         "SHORT_TOKEN" => "canary",
+        "LONG_SECRET" => "canary-of-16-and-more",
+        "REDIS_URL" => "redis://canary:canary@h:port",
         _ => return None,
     };
     Some(value.to_owned())

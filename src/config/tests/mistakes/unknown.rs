@@ -11,6 +11,11 @@ fn keys_that_there_are_not_are_told_with_what_was_meant() {
             "3:1: there is no key \"nam\" here; did you mean \"name\"?",
         ),
         (
+            "base_url = \"https",
+            "url = \"https",
+            "4:1: there is no key \"url\" here; did you mean \"base_url\"?",
+        ),
+        (
             "[[pool]]",
             "[[pools]]",
             "12:3: there is no key \"pools\" here; did you mean \"pool\"?",
@@ -104,7 +109,9 @@ fn keys_that_there_are_not_are_told_with_what_was_meant() {
             "\n[[upstream]]",
             "[store]\nfile = \"/state\"\n[[upstream]]",
             "2:1: there is no key \"file\" here; expected one of \"enabled\", \"path\", \
-             \"interval_ms\"",
+             \"interval_ms\", \"url\", \"url_env\", \"user\", \"password_env\", \"password_file\", \
+             \"ca_file\", \"secret_env\", \"secret_file\", \"prefix\", \"exchange_ms\", \
+             \"answer_timeout_ms\"",
         ),
         (
             "\n[[upstream]]",
