@@ -42,8 +42,16 @@
 //! | `outcome_store_writes_total` | counter |  | Snapshots of the state that were written |
 //! | `outcome_store_failures_total` | counter |  | Snapshots of the state that could not be written |
 //! | `outcome_store_refusals_total` | counter |  | Snapshots of the state, or parts of one, that were found at the start and not believed |
+//! | `outcome_fleet_instances` | gauge |  | Instances that share what they learn, this one included, as of the last exchange |
+//! | `outcome_fleet_connected` | gauge |  | 1 where the last exchange with other instances came about, else 0 |
+//! | `outcome_fleet_exchange_age_seconds` | gauge |  | Time since the last exchange that came about; infinite where none has |
+//! | `outcome_fleet_exchanges_total` | counter |  | Exchanges with other instances that came about |
+//! | `outcome_fleet_failures_total` | counter |  | Exchanges with other instances that did not come about |
+//! | `outcome_fleet_sent_total` | counter |  | Increments of counters that were told to other instances |
+//! | `outcome_fleet_taken_total` | counter |  | Increments of counters of other instances that were taken in |
+//! | `outcome_fleet_dropped_total` | counter |  | Increments of counters that other instances will never learn of: the store was away for too long, or had no room |
 //!
-//! Names and labels are stable. `class` is a [`Class`](crate::Class), `state` a
+//! Those of the store and of the fleet are there where there is one. Names and labels are stable. `class` is a [`Class`](crate::Class), `state` a
 //! [`State`](crate::router::State), `reason` the [kind](crate::router::Obstacle::kind) of an obstacle,
 //! `least_bad` or `canary`, and of what passed through a [`Passed`](crate::router::Passed); `type` is
 //! `input`, `output`, `cached`, `written` or `reasoning`; `in` is `policy`, `classifier`,

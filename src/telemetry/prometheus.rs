@@ -1,11 +1,15 @@
-#[cfg(feature = "store")]
-use std::sync::OnceLock;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use super::{Metrics, PrometheusRecorder};
-use crate::router::{Observe, OutcomeRouter};
 #[cfg(feature = "store")]
 use crate::store::Writes;
+use crate::{
+    router::{Observe, OutcomeRouter},
+    store::FleetState,
+};
 
 /// The metrics of one router, to be served to Prometheus. A cheap handle; clones share.
 ///
@@ -26,6 +30,7 @@ pub struct Prometheus {
     recorder: Arc<PrometheusRecorder>,
     #[cfg(feature = "store")]
     store: Arc<OnceLock<Box<dyn Fn() -> Writes + Send + Sync>>>,
+    fleet: Arc<OnceLock<Box<dyn Fn() -> FleetState + Send + Sync>>>,
 }
 
 impl Prometheus {
@@ -41,6 +46,7 @@ impl Prometheus {
             recorder,
             #[cfg(feature = "store")]
             store: Arc::default(),
+            fleet: Arc::default(),
         }
     }
 
@@ -58,6 +64,13 @@ impl Prometheus {
         let _ = self.store.set(Box::new(writes));
     }
 
+    /// Adds how sharing with other instances goes, as
+    /// [`Membership::watch`](crate::store::Membership::watch) tells.
+    pub fn watch_fleet(&self, state: impl Fn() -> FleetState + Send + Sync + 'static) {
+        // There is one fleet, too.
+        let _ = self.fleet.set(Box::new(state));
+    }
+
     /// Writes all metrics, as of now, in the text format of Prometheus. `router` is the one in use.
     #[must_use]
     pub fn text(&self, router: &OutcomeRouter) -> String {
@@ -65,6 +78,9 @@ impl Prometheus {
         #[cfg(feature = "store")]
         if let Some(writes) = self.store.get() {
             self.metrics.refresh_store(writes());
+        }
+        if let Some(state) = self.fleet.get() {
+            self.metrics.refresh_fleet(&state());
         }
         self.recorder.render()
     }

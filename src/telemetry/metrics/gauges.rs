@@ -3,11 +3,14 @@ use super::names;
 use super::{
     Metrics,
     names::{
-        CASCADES, COOLDOWN, COST, HEADROOM, HEALTH, IN_FLIGHT, MODE, Metric, PAID_TWICE, PANICS,
-        PASSED, QUALITY, REPEATS, SCORES, STATE, WAITING, WALL, WASTED_COST,
+        CASCADES, COOLDOWN, COST, FLEET_AGE, FLEET_CONNECTED, FLEET_DROPPED, FLEET_EXCHANGES,
+        FLEET_FAILURES, FLEET_INSTANCES, FLEET_SENT, FLEET_TAKEN, HEADROOM, HEALTH, IN_FLIGHT,
+        MODE, Metric, PAID_TWICE, PANICS, PASSED, QUALITY, REPEATS, SCORES, STATE, WAITING, WALL,
+        WASTED_COST,
     },
 };
 use crate::router::{Counts, Mode, Passed, PoolSnapshot, Snapshot, State, TargetSnapshot};
+use crate::store::FleetState;
 #[cfg(feature = "store")]
 use crate::store::Writes;
 
@@ -30,6 +33,23 @@ impl Metrics {
         self.absolute(&names::STORE_WRITES, &[], writes.done);
         self.absolute(&names::STORE_FAILURES, &[], writes.failed);
         self.absolute(&names::STORE_REFUSALS, &[], writes.refused);
+    }
+
+    /// Brings up to date how sharing with other instances goes.
+    pub fn refresh_fleet(&self, state: &FleetState) {
+        self.set(&FLEET_INSTANCES, &[], state.instances.into());
+        self.set(&FLEET_CONNECTED, &[], u8::from(state.connected).into());
+        let age = state.last_exchange_s.unwrap_or(f64::INFINITY);
+        self.set(&FLEET_AGE, &[], age);
+        for (metric, count) in [
+            (&FLEET_EXCHANGES, state.exchanges),
+            (&FLEET_FAILURES, state.failures),
+            (&FLEET_SENT, state.sent),
+            (&FLEET_TAKEN, state.taken),
+            (&FLEET_DROPPED, state.dropped),
+        ] {
+            self.absolute(metric, &[], count);
+        }
     }
 
     fn count(&self, counts: &Counts) {

@@ -108,4 +108,20 @@ metrics! {
         "Snapshots of the state that could not be written.";
     STORE_REFUSALS = "outcome_store_refusals_total" Counter Count []
         "Snapshots of the state, or parts of one, that were found at the start and not believed.";
+    FLEET_INSTANCES = "outcome_fleet_instances" Gauge Count []
+        "Instances that share what they learn, this one included, as of the last exchange.";
+    FLEET_CONNECTED = "outcome_fleet_connected" Gauge Count []
+        "1 where the last exchange with other instances came about, else 0.";
+    FLEET_AGE = "outcome_fleet_exchange_age_seconds" Gauge Seconds []
+        "Time since the last exchange that came about; infinite where none has.";
+    FLEET_EXCHANGES = "outcome_fleet_exchanges_total" Counter Count []
+        "Exchanges with other instances that came about.";
+    FLEET_FAILURES = "outcome_fleet_failures_total" Counter Count []
+        "Exchanges with other instances that did not come about.";
+    FLEET_SENT = "outcome_fleet_sent_total" Counter Count []
+        "Increments of counters that were told to other instances.";
+    FLEET_TAKEN = "outcome_fleet_taken_total" Counter Count []
+        "Increments of counters of other instances that were taken in.";
+    FLEET_DROPPED = "outcome_fleet_dropped_total" Counter Count []
+        "Increments of counters that other instances will never learn of: the store was away for too long, or had no room.";
 }
