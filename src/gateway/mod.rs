@@ -113,6 +113,7 @@ mod reload;
 pub mod scripted;
 mod server;
 mod service;
+mod share;
 mod shed;
 #[cfg(feature = "otlp")]
 mod traces;
@@ -132,5 +133,6 @@ pub use self::{
     reload::{Loaded, Reload},
     server::{Server, serve, shutdown_signal},
     service::{Gateway, GatewayFuture},
+    share::open_sharing,
     watch::{Story, Watch},
 };

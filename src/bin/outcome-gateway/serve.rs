@@ -1,12 +1,12 @@
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, path::PathBuf, time::Duration};
 
 use clap::Args;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 #[cfg(feature = "otlp")]
 use tower_outcome::gateway::Traces;
 use tower_outcome::{
     config::Config,
-    gateway::{Admin, Gateway, Reload, Server, Watch, open_state, shutdown_signal},
+    gateway::{Admin, Gateway, Reload, Server, Watch, open_sharing, open_state, shutdown_signal},
     telemetry::Prometheus,
 };
 #[cfg(not(feature = "otlp"))]
@@ -56,6 +56,7 @@ impl Serve {
         let server = Server::from_config(&config);
         let admin = Admin::from_config(&config, watch.clone())?;
         let (config, state) = open_state(config);
+        let sharing = open_sharing(&config);
         let gateway = Gateway::from_config(config)?;
         watch.follow(&gateway.router());
         let listener = bind(address, "listen in the configuration").await?;
@@ -78,6 +79,11 @@ impl Serve {
         if let Some(keeping) = &keeping {
             prometheus.watch_store(keeping.watch());
         }
+        let membership = sharing.map(|sharing| gateway.share(sharing)).transpose()?;
+        if let Some(membership) = &membership {
+            prometheus.watch_fleet(membership.watch());
+            watch.set_fleet(membership.watch());
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let admin = match admin {
             Some((listener, admin)) => {
@@ -95,6 +101,12 @@ impl Serve {
         tracing::info!("serving on http://{}", listener.local_addr()?);
         server.serve(listener, gateway, shutdown).await?;
         reloads.abort();
+        // Others learn how what was under way has ended; what they have told by then is kept.
+        if let Some(membership) = membership
+            && timeout(LAST_EXCHANGE, membership.stop()).await.is_err()
+        {
+            tracing::warn!("what was learned last is not shared: the store takes too long");
+        }
         if let Some(keeping) = keeping {
             keeping.stop().await;
         }
@@ -111,6 +123,9 @@ impl Serve {
         Ok(())
     }
 }
+
+/// A server that hangs is not waited for: it has limits of its own, and this is beyond them.
+const LAST_EXCHANGE: Duration = Duration::from_secs(11);
 
 /// What errors name in place of a file that there is not.
 const ENVIRONMENT: &str = "(environment)";

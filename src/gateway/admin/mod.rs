@@ -2,6 +2,7 @@ mod answer;
 mod auth;
 mod explain;
 mod feedback;
+mod fleet;
 mod live;
 mod page;
 mod read;
@@ -28,7 +29,8 @@ use crate::{
 /// |---|---|
 /// | `GET /` | the dashboard |
 /// | `GET /healthz` | `ok`, for everybody |
-/// | `GET /state` | all that the router knows: its [snapshot](crate::Snapshot) |
+/// | `GET /state` | all that the router knows: its [snapshot](crate::Snapshot), and under `fleet` how [sharing](crate::store::FleetState) it with other instances goes, `null` where nothing is shared |
+/// | `GET /state?scope=fleet` | the same of sharing alone, and for each target the attempts that were `seen` here, those `of_others` that were heard of, and what is made of both |
 /// | `GET /view` | what the dashboard shows now |
 /// | `GET /history` | the last 15 minutes of it, in steps of 2 s |
 /// | `GET /live` | both as server-sent events, and then each second what is new |

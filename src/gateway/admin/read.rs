@@ -4,16 +4,38 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use http::{HeaderValue, header};
+use http::{HeaderValue, Uri, header};
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
     Shared,
     answer::{Failure, json_response},
+    fleet::FleetView,
 };
+use crate::{router::Snapshot, store::FleetState};
 
-pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Result<Response, Failure> {
-    Ok(json_response(&shared.router()?.snapshot()))
+/// Everything that is known, and how sharing it goes.
+#[derive(Serialize)]
+struct Known {
+    #[serde(flatten)]
+    snapshot: Snapshot,
+    fleet: Option<FleetState>,
+}
+
+pub(super) async fn state(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+) -> Result<Response, Failure> {
+    let snapshot = shared.router()?.snapshot();
+    let fleet = shared.watch.fleet();
+    match uri.query() {
+        None | Some("" | "scope=instance") => Ok(json_response(&Known { snapshot, fleet })),
+        Some("scope=fleet") => Ok(json_response(&FleetView::new(fleet, &snapshot))),
+        Some(_) => Err(Failure::bad(
+            "expected ?scope=fleet, ?scope=instance, or none",
+        )),
+    }
 }
 
 pub(super) async fn view(State(shared): State<Arc<Shared>>) -> Result<Response, Failure> {

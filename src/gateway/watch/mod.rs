@@ -36,7 +36,10 @@ pub(super) use self::{
     decisions::Kept, event::Event, history::History, story::Loaded, view::View, viewers::Viewer,
 };
 use super::{Gateway, reload::Loaded as Reloaded};
-use crate::router::{Clock as _, Observe, OutcomeRouter, SystemClock};
+use crate::{
+    router::{Clock as _, Observe, OutcomeRouter, SystemClock},
+    store::FleetState,
+};
 
 /// Watches routers for a dashboard: what happened lately, to whom, and who got another model than asked
 /// for. [`Admin`](super::Admin) shows it. Clones share.
@@ -80,7 +83,11 @@ struct Known {
     clients: bool,
     loaded: Loaded,
     story: Option<Story>,
+    fleet: Option<Fleet>,
 }
+
+/// Tells how sharing goes.
+type Fleet = Arc<dyn Fn() -> FleetState + Send + Sync>;
 
 impl Watch {
     /// Creates a watch that follows nobody yet.
@@ -167,6 +174,18 @@ impl Watch {
     /// Says whether callers need keys.
     pub fn set_clients(&self, clients: bool) {
         self.known().clients = clients;
+    }
+
+    /// Shows how sharing with other instances goes, as [`Membership::watch`](crate::store::Membership::watch)
+    /// tells.
+    pub fn set_fleet(&self, state: impl Fn() -> FleetState + Send + Sync + 'static) {
+        self.known().fleet = Some(Arc::new(state));
+    }
+
+    /// Returns how sharing with other instances goes; `None` where nothing is shared.
+    pub(super) fn fleet(&self) -> Option<FleetState> {
+        let fleet = self.known().fleet.clone();
+        fleet.map(|state| state())
     }
 
     /// Says what a demonstration is telling.

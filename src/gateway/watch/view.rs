@@ -10,7 +10,10 @@ use super::{
     tally::Counted,
     words,
 };
-use crate::router::{Mode, OutcomeRouter, PoolSnapshot, Snapshot, State, TargetSnapshot};
+use crate::{
+    router::{Mode, OutcomeRouter, PoolSnapshot, Snapshot, State, TargetSnapshot},
+    store::FleetState,
+};
 
 /// Over how many seconds shares, rates and costs are told.
 const MINUTE: u64 = 60;
@@ -31,6 +34,8 @@ pub(in crate::gateway) struct View {
     clients: bool,
     config: super::Loaded,
     demo: Option<super::Story>,
+    /// How sharing with other instances goes, where anything is shared.
+    fleet: Option<FleetState>,
     totals: Totals,
     pools: Vec<PoolView>,
     moves: Vec<MoveView>,
@@ -101,6 +106,8 @@ struct TargetView {
     dollars: Option<f64>,
     in_flight: u32,
     attempts: u64,
+    /// Attempts of other instances that were heard of.
+    of_others: u64,
     failed: u64,
     limited: u64,
     late: u64,
@@ -164,6 +171,7 @@ impl View {
             clients: known.clients,
             config: known.loaded.clone(),
             demo: known.story.clone(),
+            fleet: known.fleet.as_ref().map(|state| state()),
             totals,
             pools,
             moves: moves(&table, router),
@@ -279,6 +287,7 @@ impl TargetView {
             dollars: known(counted.dollars),
             in_flight: target.in_flight,
             attempts: counted.attempts,
+            of_others: target.of_others,
             failed: counted.failed,
             limited: counted.limited,
             late: counted.late,
