@@ -36,6 +36,13 @@ impl OutcomeRouter {
         self.report_at(id, score, self.now())
     }
 
+    /// Returns whether an attempt was made by another instance that
+    /// [shares](crate::router::Builder::shared) with this one, to which what is reported of it is passed on.
+    #[must_use]
+    pub fn is_of_another(&self, id: OutcomeId) -> bool {
+        self.inner.lasting.ledger.is_of_another(id)
+    }
+
     /// Takes in whether the answer of an attempt has the form that was asked for. Twice is once,
     /// later replaces earlier. Form is not quality: it is learned apart from scores.
     ///
