@@ -72,6 +72,11 @@
 //! last 16,384 answers. An id that is not known is answered 404, and a mistake 400, with its place; then
 //! nothing of the request is taken in. Late feedback is fine, and later feedback replaces earlier.
 //!
+//! Where several gateways [share](Gateway::share) what they learn, the id of `x-outcome-id` will do at any
+//! of them: what is of another one's answer is passed on to it, and answered 202 with `"passed_on": true`,
+//! since only that one knows if it is not too long ago. Where too much waits to be passed on, it is answered
+//! 503. What the provider calls the answer is known to the one alone that gave it, and 404 elsewhere.
+//!
 //! # What it promises
 //!
 //! Where a request goes is chosen by configuration alone, and no credential of a caller is passed on. Web pages are no callers:

@@ -3,6 +3,9 @@
 //! An answer is named by the id in its `x-outcome-id` header, or by the provider's own in its body
 //! (`chatcmpl-...`, `msg_...`, `resp_...`, Gemini's `responseId`), which every SDK shows. The latter is
 //! known within the client key that made the call, for the last 16,384 answers.
+//!
+//! Where several instances share what they learn, ours says which of them has made the call, and what comes
+//! in elsewhere is passed on to that one. The provider's is known to that one alone.
 
 mod ids;
 mod items;
@@ -78,7 +81,8 @@ pub(super) async fn receive(parts: &Parts, body: Body) -> Result<Vec<u8>, Box<Re
 /// Takes in feedback as it came in a body, from somebody who may name the answers of a scope.
 ///
 /// Either all of it is understood, or nothing is taken in. One item is answered with 404 where its
-/// answer is not known; a list by an entry for each, and with 404 where none is.
+/// answer is not known; a list by an entry for each, and with 404 where none is. What is passed on to
+/// another instance is answered 202, unless something of the list was for this one.
 pub(super) fn take(
     router: &OutcomeRouter,
     ids: &ResponseIds,
@@ -88,23 +92,25 @@ pub(super) fn take(
     match read(body) {
         Err(message) => failure(StatusCode::BAD_REQUEST, "invalid_feedback", &message),
         Ok(Feedback::One(item)) => match report(router, ids, scope, &item) {
-            Ok(id) => answer(&taken(&item, id)),
-            Err(why) => failure(StatusCode::NOT_FOUND, "unknown_id", why),
+            Ok(taken) => {
+                let mut response = answer(&taken.told(&item));
+                *response.status_mut() = taken.status();
+                response
+            }
+            Err(why) => why.into_response(),
         },
         Ok(Feedback::Many(items)) => {
             let reports: Vec<_> = items
                 .iter()
                 .map(|item| (item, report(router, ids, scope, item)))
                 .collect();
-            let any = reports.iter().any(|(_, report)| report.is_ok());
-            let results = reports.into_iter().map(|(item, report)| match report {
-                Ok(id) => taken(item, id),
-                Err(why) => json!({ "id": item.id, "taken": false, "error": why }),
+            let status = status_of(reports.iter().map(|(_, report)| report.as_ref()));
+            let results = reports.iter().map(|(item, report)| match report {
+                Ok(taken) => taken.told(item),
+                Err(why) => json!({ "id": item.id, "taken": false, "error": why.message() }),
             });
             let mut response = answer(&json!({ "results": results.collect::<Vec<_>>() }));
-            if !any {
-                *response.status_mut() = StatusCode::NOT_FOUND;
-            }
+            *response.status_mut() = status;
             response
         }
     }
@@ -122,28 +128,115 @@ pub(super) fn failure(status: StatusCode, code: &str, message: &str) -> Response
     response
 }
 
+/// What has become of an item.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    id: OutcomeId,
+    /// Whether it is of another instance's answer, which may or may not remember that.
+    passed_on: bool,
+}
+
+impl Taken {
+    fn status(self) -> StatusCode {
+        match self.passed_on {
+            true => StatusCode::ACCEPTED,
+            false => StatusCode::OK,
+        }
+    }
+
+    fn told(self, item: &Item) -> Value {
+        let mut told = json!({ "id": item.id, "taken": true, "outcome": self.id.to_string() });
+        if self.passed_on {
+            told["passed_on"] = true.into();
+        }
+        told
+    }
+}
+
+/// Why an item was not taken in.
+#[derive(Clone, Copy, Debug)]
+enum Untaken {
+    Unknown,
+    /// The same, where others may know it.
+    UnknownHere,
+    Forgotten,
+    /// More wait to be passed on than may.
+    TooMany,
+}
+
+impl Untaken {
+    fn message(self) -> &'static str {
+        match self {
+            Self::Unknown => "no answer of this id is known here; it may be too long ago",
+            Self::UnknownHere => {
+                "no answer of this id is known to this instance; it may be too long ago, or another \
+                 instance may have given it: a provider's id is known to that one alone, and the \
+                 id of our header (x-outcome-id) to all"
+            }
+            Self::Forgotten => "the answer of this id is too long ago to be scored",
+            Self::TooMany => {
+                "too much waits to be passed on to the instance that gave this answer; try again later"
+            }
+        }
+    }
+
+    fn into_response(self) -> Response<Body> {
+        match self {
+            Self::TooMany => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let mut refusal = failure(status, "too_much_waits", self.message());
+                let later = HeaderValue::from_static("1");
+                refusal.headers_mut().insert(header::RETRY_AFTER, later);
+                refusal
+            }
+            Self::Unknown | Self::UnknownHere | Self::Forgotten => {
+                failure(StatusCode::NOT_FOUND, "unknown_id", self.message())
+            }
+        }
+    }
+}
+
+/// Says of a list what is best: that something was taken in here, else that it was elsewhere, else why
+/// nothing was.
+fn status_of<'a>(reports: impl Iterator<Item = Result<&'a Taken, &'a Untaken>>) -> StatusCode {
+    let statuses = reports.map(|report| match report {
+        Ok(taken) => taken.status(),
+        Err(Untaken::TooMany) => StatusCode::SERVICE_UNAVAILABLE,
+        Err(_) => StatusCode::NOT_FOUND,
+    });
+    let best = |status: &StatusCode| match *status {
+        StatusCode::OK => 0,
+        StatusCode::ACCEPTED => 1,
+        StatusCode::SERVICE_UNAVAILABLE => 2,
+        _ => 3,
+    };
+    statuses.min_by_key(best).unwrap_or(StatusCode::NOT_FOUND)
+}
+
 fn report(
     router: &OutcomeRouter,
     ids: &ResponseIds,
     scope: &Scope,
     item: &Item,
-) -> Result<OutcomeId, &'static str> {
+) -> Result<Taken, Untaken> {
+    let unknown = match router.fleet() {
+        Some(_) => Untaken::UnknownHere,
+        None => Untaken::Unknown,
+    };
     let own = item.id.parse().ok();
-    let id = own.or_else(|| ids.find(scope, &item.id));
-    let id = id.ok_or("no answer of this id is known here; it may be too long ago")?;
+    let id = own.or_else(|| ids.find(scope, &item.id)).ok_or(unknown)?;
     router.report(id, item.score).map_err(|error| {
         if error.is_forgotten() {
-            "the answer of this id is too long ago to be scored"
+            Untaken::Forgotten
+        } else if error.is_too_many() {
+            Untaken::TooMany
         } else {
-            "no answer of this id is known here"
+            unknown
         }
     })?;
     tracing::trace!(outcome = %id, score = item.score.value(), reason = ?item.reason, "feedback");
-    Ok(id)
-}
-
-fn taken(item: &Item, id: OutcomeId) -> Value {
-    json!({ "id": item.id, "taken": true, "outcome": id.to_string() })
+    let passed_on = router.is_of_another(id);
+    Ok(Taken { id, passed_on })
 }
 
 #[cfg(test)]
@@ -176,5 +269,40 @@ mod tests {
         assert_eq!(take(&good), 200);
         let own = json!({ "id": ticket.outcome_id().to_string(), "success": false });
         assert_eq!(take(&own), 200);
+    }
+
+    #[test]
+    fn what_is_another_instances_is_passed_on_until_too_much_waits() {
+        let build = || {
+            let builder = OutcomeRouter::builder().model("first");
+            builder.shared("of the deployment").build().unwrap()
+        };
+        let (here, there) = (build(), build());
+        let open = |router: &OutcomeRouter| {
+            let ticket = router.pick_at(&crate::PickRequest::new("first"), router.now());
+            ticket.unwrap().outcome_id().to_string()
+        };
+        let ids = ResponseIds::default();
+        let take = |body: &Value| take(&here, &ids, &Scope::Common, body.to_string().as_bytes());
+        let status = |body: &Value| take(body).status().as_u16();
+        let own = json!({ "id": open(&here), "score": 1 });
+        let other = json!({ "id": open(&there), "score": 1 });
+        let junk = json!({ "id": "0".repeat(32), "score": 1 });
+        let provider = json!({ "id": "chatcmpl-1", "score": 1 });
+        assert_eq!(status(&own), 200);
+        assert_eq!(status(&other), 202);
+        assert_eq!(status(&junk), 404);
+        assert_eq!(status(&provider), 404);
+        assert_eq!(status(&json!([junk, other])), 202);
+        assert_eq!(status(&json!([other, own, junk])), 200);
+        let many = json!(vec![&other; 100]);
+        for _ in 0..11 {
+            status(&many);
+        }
+        let refusal = take(&other);
+        assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refusal.headers()[header::RETRY_AFTER], "1");
+        assert_eq!(status(&json!([junk, other])), 503);
+        assert_eq!(status(&own), 200);
     }
 }
