@@ -4,15 +4,14 @@ use crate::{
     store::{Membership, Sharing, StoreError},
 };
 
-/// Returns through what a configuration shares what is learned with other instances, if it does; for
-/// [`Gateway::share`]. Says so in the log.
+/// Returns how a configuration shares what is learned with other instances, if it does, for
+/// [`Gateway::share`], and through what, for the log: a URL that holds no secret.
 ///
 /// Nothing is connected yet.
 #[must_use]
-pub fn open_sharing(config: &Config) -> Option<Sharing> {
+pub fn open_sharing(config: &Config) -> Option<(&str, Sharing)> {
     let fleet = config.fleet.as_ref()?;
-    tracing::info!("sharing what is learned through {}", fleet.place());
-    Some(fleet.sharing.clone())
+    Some((fleet.place(), fleet.sharing.clone()))
 }
 
 impl Gateway {

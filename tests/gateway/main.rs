@@ -12,6 +12,8 @@
 mod access;
 mod admin;
 mod feedback;
+#[cfg(unix)]
+mod fleet;
 mod hints;
 #[cfg(unix)]
 mod kills;
@@ -30,3 +32,16 @@ mod smuggling;
 mod support;
 mod telemetry;
 mod websockets;
+
+/// A real server for the store.
+#[cfg(unix)]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stderr,
+    reason = "it is shared with the tests of the store"
+)]
+#[path = "../store/server.rs"]
+mod redis_server;

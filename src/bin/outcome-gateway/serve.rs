@@ -56,7 +56,10 @@ impl Serve {
         let server = Server::from_config(&config);
         let admin = Admin::from_config(&config, watch.clone())?;
         let (config, state) = open_state(config);
-        let sharing = open_sharing(&config);
+        let sharing = open_sharing(&config).map(|(place, sharing)| {
+            tracing::info!("sharing what is learned through {place}");
+            sharing
+        });
         let gateway = Gateway::from_config(config)?;
         watch.follow(&gateway.router());
         let listener = bind(address, "listen in the configuration").await?;
