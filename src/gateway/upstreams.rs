@@ -41,8 +41,9 @@ type HttpClient = Client<Connector, Outbound>;
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// No more than this is read of an answer at once: with what waits to be written to the caller, it is
-/// what a stream holds that nobody reads.
-const BUFFER: usize = 64 * 1024;
+/// what a stream holds that nobody reads. What is read at once is written at once: 64 KiB would be a
+/// whole segment of loopback, 65,483 bytes, and a second one for the rest.
+const BUFFER: usize = 63 * 1024;
 
 /// The client of all upstreams: one call is one attempt, within its timeouts.
 #[derive(Clone)]
