@@ -295,7 +295,9 @@ impl Run {
     fn begin<B: Body<Data = Bytes>>(&mut self, has_spare: bool) -> Request<RequestBody<B>> {
         self.attempts += 1;
         self.mark = Mark::new();
-        let mut parts = self.parts.clone();
+        // What came goes out, since it has room for more headers; a clone has none.
+        let clone = self.parts.clone();
+        let mut parts = mem::replace(&mut self.parts, clone);
         parts.extensions.insert(self.mark.clone());
         // With an answer at hand, nobody who has to be waited for is better.
         let patience = if has_spare {

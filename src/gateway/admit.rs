@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     dialect::{self, Dialect, Endpoint, Located, Unroutable},
-    route::{Collected, Collector, Known, RequestBody, inspect},
+    route::{Collected, Collector, Known, RequestBody, inspect, reframe},
     router::{OutcomeRouter, Passed},
 };
 
@@ -170,7 +170,8 @@ impl Call {
             located: located.clone(),
         });
         // The body has its true length from here on, and no trailers.
-        parts.headers.remove(header::CONTENT_LENGTH);
+        let len = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        reframe(&mut parts.headers, len, false);
         parts.headers.remove(header::TRAILER);
         Ok(Admitted {
             request: Request::from_parts(parts, RequestBody::whole(chunks, None)),
