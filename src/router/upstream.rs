@@ -235,3 +235,22 @@ impl fmt::Debug for Credential {
         f.write_str("Credential(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "gateway")]
+    #[test]
+    fn the_host_names_no_port_that_is_meant_anyway() {
+        for (url, host) in [
+            ("http://h/v1", "h"),
+            ("http://h:80", "h"),
+            ("http://h:443", "h:443"),
+            ("https://h:443/v1", "h"),
+            ("https://h:80", "h:80"),
+            ("http://[::1]:80", "[::1]"),
+            ("http://[::1]:8080", "[::1]:8080"),
+        ] {
+            assert_eq!(super::Upstream::new(url).unwrap().host, host, "{url}");
+        }
+    }
+}
