@@ -44,11 +44,12 @@ pub(crate) fn table(_: &mut Criterion) {
     println!("8 targets, ns per pick");
     for (name, samples) in [("no store", &mut without), ("ten instances", &mut with)] {
         samples.sort_unstable();
-        let at = |share: f64| samples[(samples.len() as f64 * share) as usize];
+        let place = |share: f64| (samples.len() as f64 * share) as usize;
+        let at = |share: f64| samples.get(place(share)).unwrap();
         let (p50, p90, p99, p999) = (at(0.5), at(0.9), at(0.99), at(0.999));
         println!("  {name:<14} p50 {p50:>6}   p90 {p90:>6}   p99 {p99:>6}   p99.9 {p999:>6}");
     }
-    let state = memberships[0].state();
+    let state = memberships.first().unwrap().state();
     println!(
         "  {} exchanges, {} increments sent, {} taken in",
         state.exchanges, state.sent, state.taken
@@ -115,7 +116,7 @@ fn sample(router: &OutcomeRouter, samples: &mut Vec<u64>) {
         samples.push(took.as_nanos() as u64);
         let id = ticket.outcome_id();
         ticket.settle(Outcome::new(Verdict::new(Class::Success)));
-        if samples.len() % 10 == 0 {
+        if samples.len().is_multiple_of(10) {
             router.report(id, Score::BEST).unwrap();
         }
         while start.elapsed() < PAUSE {
