@@ -58,7 +58,7 @@ pub(crate) fn table(_: &mut Criterion) {
     runtime.shutdown_timeout(Duration::from_secs(1));
 }
 
-fn router(secret: Option<&str>) -> OutcomeRouter {
+pub(crate) fn router(secret: Option<&str>) -> OutcomeRouter {
     let mut pool = Pool::new("pool").alias("auto").objective(OBJECTIVE);
     for n in 0..TARGETS {
         pool = pool.model(format!("model-{n}"));
