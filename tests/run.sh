@@ -68,6 +68,9 @@ tests/dashboard/run.sh
 if [ -n "$full" ]; then
     step "a million calls with faults"
     SOAK_CALLS=1000000 cargo test --locked --release --test soak -- --nocapture
+    step "a gateway killed a hundred times, and a large snapshot with every bit flipped"
+    OUTCOME_STORE_KILLS=100 cargo test --locked --all-features --lib --test gateway f48_ -- --nocapture
+    SNAPSHOT_TASKS=100 cargo test --locked --all-features --test snapshot -- --nocapture
     step "the store, long forms"
     STORE_FULL=1 cargo test --locked --all-features --test store
     step "how good the decisions are, against the reference"

@@ -1,49 +1,33 @@
-//! Finding the members of an object while it is checked, in one pass.
+//! Finding what is in an object while it is checked, in one pass.
 //!
 //! Strict: whatever is found is JSON. Not the other way round: what is nested deeper than 128 levels
 //! is not found, and whoever wants to know more then asks a parser.
 
-/// Hands out the key and the value of every member of an object that is a whole text, in order, each
-/// as it is written, and whether the key has escapes. `None` where the text is no object, or may be
+use memchr::memchr2;
+
+use super::nodes::{Key, Nodes, Notes};
+
+/// Notes what is in an object that is a whole text. `None` where the text is no object, or may be
 /// none.
-pub(super) fn members<'a>(
-    text: &'a str,
-    mut take: impl FnMut(&'a str, bool, &'a str),
-) -> Option<()> {
+pub(super) fn note<'a>(text: &'a str, nodes: &mut Nodes<'a>) -> Option<()> {
     let mut reader = Reader {
+        text,
         bytes: text.as_bytes(),
         at: 0,
+        notes: Notes::new(nodes),
     };
-    reader.expect(b'{')?;
-    reader.skip_space();
-    if reader.peek() == Some(b'}') {
-        reader.at += 1;
-    } else {
-        loop {
-            let start = reader.at;
-            let escaped = reader.string()?;
-            let key = text.get(start..reader.at)?;
-            reader.colon()?;
-            let start = reader.at;
-            reader.value()?;
-            take(key, escaped, text.get(start..reader.at)?);
-            reader.skip_space();
-            match reader.next()? {
-                b',' => reader.skip_space(),
-                b'}' => break,
-                _ => return None,
-            }
-        }
-    }
+    reader.object()?;
     (reader.at == text.len()).then_some(())
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'n> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    notes: Notes<'a, 'n>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a, '_> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -64,18 +48,31 @@ impl Reader<'_> {
         }
     }
 
-    /// Steps from the end of a key to its value.
-    fn colon(&mut self) -> Option<()> {
+    /// Steps over a key, to its value.
+    fn key(&mut self) -> Option<Key<'a>> {
+        let start = self.at;
+        let escaped = self.string()?;
+        let text = self.text.get(start..self.at)?;
         self.skip_space();
         self.expect(b':')?;
         self.skip_space();
-        Some(())
+        Some(Key { text, escaped })
     }
 
-    fn value(&mut self) -> Option<()> {
-        // One bit for every open bracket, the innermost lowest: 1 for a brace.
+    /// Steps over an object, and notes all that is inside.
+    fn object(&mut self) -> Option<()> {
+        self.expect(b'{')?;
+        self.skip_space();
+        if self.peek()? == b'}' {
+            self.at += 1;
+            return Some(());
+        }
+        // One bit for every bracket that is open in it, the innermost lowest: 1 for a brace.
         let (mut braces, mut depth) = (0_u128, 0);
         loop {
+            let in_object = depth == 0 || braces & 1 == 1;
+            let key = if in_object { self.key()? } else { Key::NONE };
+            let start = self.at;
             match self.peek()? {
                 b'"' => {
                     self.string()?;
@@ -92,10 +89,7 @@ impl Reader<'_> {
                         }
                         depth += 1;
                         braces = braces << 1 | u128::from(is_brace);
-                        if is_brace {
-                            self.string()?;
-                            self.colon()?;
-                        }
+                        self.notes.begin(key, self.text.get(start..)?);
                         continue;
                     }
                 }
@@ -104,24 +98,21 @@ impl Reader<'_> {
                 b'n' => self.word(b"null")?,
                 _ => self.number()?,
             }
+            self.notes.add(key, self.text.get(start..self.at)?);
             // It has ended, and with it perhaps what it stands in.
             loop {
-                if depth == 0 {
-                    return Some(());
-                }
                 self.skip_space();
-                match (self.next()?, braces & 1) {
-                    (b',', within) => {
+                let in_object = depth == 0 || braces & 1 == 1;
+                match (self.next()?, in_object) {
+                    (b',', _) => {
                         self.skip_space();
-                        if within == 1 {
-                            self.string()?;
-                            self.colon()?;
-                        }
                         break;
                     }
-                    (b'}', 1) | (b']', 0) => {
+                    (b'}', true) if depth == 0 => return Some(()),
+                    (b'}', true) | (b']', false) => {
                         braces >>= 1;
                         depth -= 1;
+                        self.notes.end(self.text.get(self.at..)?);
                     }
                     _ => return None,
                 }
@@ -132,52 +123,13 @@ impl Reader<'_> {
     /// Steps over a string. Returns whether it has escapes.
     fn string(&mut self) -> Option<bool> {
         self.expect(b'"')?;
-        let mut escaped = false;
-        loop {
-            self.skip_text();
-            match self.next()? {
-                b'"' => return Some(escaped),
-                b'\\' => {
-                    escaped = true;
-                    match self.next()? {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                        b'u' => {
-                            let digits = self.bytes.get(self.at..)?.first_chunk::<4>()?;
-                            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                                return None;
-                            }
-                            self.at += 4;
-                        }
-                        _ => return None,
-                    }
-                }
-                // A control character.
-                _ => return None,
-            }
+        self.at += plain(self.bytes.get(self.at..)?);
+        if self.peek()? == b'"' {
+            self.at += 1;
+            return Some(false);
         }
-    }
-
-    /// Steps over what has no meaning of its own in a string. Most strings are short; of the others a
-    /// block at a time, by comparisons that the compiler makes vectors of.
-    fn skip_text(&mut self) {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let mut left = rest;
-        while let Some((block, more)) = left.split_first_chunk::<8>() {
-            let found = marks(u64::from_le_bytes(*block));
-            if found != 0 {
-                self.at += rest.len() - left.len() + found.trailing_zeros() as usize / 8;
-                return;
-            }
-            left = more;
-            while let Some((block, more)) = left.split_first_chunk::<32>() {
-                if block.iter().fold(false, |any, byte| any | is_mark(*byte)) {
-                    break;
-                }
-                left = more;
-            }
-        }
-        let len = left.iter().position(|byte| is_mark(*byte));
-        self.at += rest.len() - left.len() + len.unwrap_or(left.len());
+        self.at += escaped(self.bytes.get(self.at..)?)?;
+        Some(true)
     }
 
     fn word(&mut self, word: &[u8]) -> Option<()> {
@@ -223,9 +175,57 @@ impl Reader<'_> {
     }
 }
 
-fn is_mark(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < b' ')
+/// Returns the length of the rest of a string, from its first escape to behind the quote.
+#[inline(never)]
+fn escaped(text: &[u8]) -> Option<usize> {
+    let mut rest = text;
+    loop {
+        let len = match rest {
+            [b'"', ..] => return Some(text.len() - rest.len() + 1),
+            [
+                b'\\',
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                ..,
+            ] => 2,
+            [b'\\', b'u', digits @ ..] => {
+                let digits = digits.first_chunk::<4>()?;
+                digits.iter().all(u8::is_ascii_hexdigit).then_some(6)?
+            }
+            // A control character, or nothing.
+            _ => return None,
+        };
+        rest = rest.get(len..)?;
+        rest = rest.get(plain(rest)..)?;
+    }
 }
+
+/// Returns the length of what has no meaning of its own in a string. Most strings are short.
+fn plain(text: &[u8]) -> usize {
+    let (near, far) = text.split_at_checked(NEAR).unwrap_or((text, &[]));
+    let (words, rest) = near.as_chunks();
+    for (at, word) in words.iter().enumerate() {
+        let found = marks(u64::from_le_bytes(*word));
+        if found != 0 {
+            return at * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    if far.is_empty() {
+        let is_mark = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+        let len = rest.iter().position(is_mark).unwrap_or(rest.len());
+        return near.len() - rest.len() + len;
+    }
+    let len = memchr2(b'"', b'\\', far).unwrap_or(far.len());
+    let inner = far.get(..len).unwrap_or(far);
+    // In one go, as a vector: one that has any is no JSON.
+    if inner.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < b' ' {
+        let control = inner.iter().position(|byte| *byte < b' ');
+        return NEAR + control.unwrap_or(len);
+    }
+    NEAR + len
+}
+
+/// How far is near, bytes: whole words of eight.
+const NEAR: usize = 32;
 
 /// Returns the top bit of each byte that is a mark; above the first also of some others.
 fn marks(word: u64) -> u64 {
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn is_found(text: &str) -> bool {
-        members(text, |_, _, _| {}).is_some()
+        note(text, &mut Nodes::new()).is_some()
     }
 
     #[test]
@@ -320,13 +320,14 @@ mod tests {
             "\"\u{7f}é\u{2028}\"",
         ] {
             let text = format!("{{ \"k\" :\t{value}\n,\"l\\n\":{value}}}");
-            let mut found = Vec::new();
-            members(&text, |key, escaped, value| {
-                found.push((key, escaped, value));
-            })
-            .unwrap();
-            let expected = [("\"k\"", false, value), ("\"l\\n\"", true, value)];
-            assert_eq!(found, expected);
+            let mut nodes = Nodes::new();
+            note(&text, &mut nodes).unwrap();
+            let (first, following) = nodes.split_first().unwrap();
+            let second = first.split(following).1.first().unwrap();
+            for (node, key, escaped) in [(first, "\"k\"", false), (second, "\"l\\n\"", true)] {
+                assert_eq!((node.key().text, node.key().escaped), (key, escaped));
+                assert_eq!(node.value(), value);
+            }
         }
         assert!(is_found("{}") && is_found("{ \n}"));
         let deep = |levels| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));

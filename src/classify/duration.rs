@@ -40,9 +40,8 @@ fn go_part(text: &str) -> Option<(f64, &str)> {
 
 /// Reads the plain decimal number that `text` starts with: digits, with at most one point inside.
 pub(super) fn number_prefix(text: &str) -> Option<(f64, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let ends = |byte: u8| !byte.is_ascii_digit() && byte != b'.';
+    let end = text.bytes().position(ends).unwrap_or(text.len());
     let (number, rest) = text.split_at_checked(end)?;
     // A sentence may end in the number: "in 20." holds no fraction.
     let number = number.trim_end_matches('.');

@@ -58,21 +58,15 @@ impl ErrorView {
 
     /// Looks for an error in something that should be an answer; only an explicit one counts.
     pub(crate) fn within_answer(answer: &Object<'_>) -> Option<Self> {
-        let inner;
-        let answer = if answer.json().is_array() {
-            inner = unwrap_array(answer.json()).object();
-            &inner
-        } else {
-            answer
-        };
-        let [error, kind, object] = answer.fields(["error", "type", "object"]);
+        let answer = unwrap_array(answer.json());
+        let [error, kind, object] = answer.fields(["error", "type", "object"])?;
         let is_error = |value: Option<Json<'_>>| {
             value
                 .and_then(Json::text)
                 .is_some_and(|text| text == "error")
         };
         if says(error) || is_error(kind) || is_error(object) {
-            Self::of_failure(answer.json())
+            Self::of_failure(answer)
         } else {
             None
         }

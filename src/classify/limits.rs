@@ -178,7 +178,10 @@ fn copied(name: &str) -> Option<(Window, Part)> {
         };
         return Some((window, Part::MisspeltReset));
     };
-    let (part, window) = rest.split_once('-')?;
+    let before = |name, part| Some((part, rest.strip_prefix(name)?));
+    let (part, window) = before("limit-", Part::Limit)
+        .or_else(|| before("remaining-", Part::Remaining))
+        .or_else(|| before("reset-", Part::Reset))?;
     let window = match window {
         "requests" => Window::Requests,
         "tokens" => Window::Tokens,
@@ -186,12 +189,15 @@ fn copied(name: &str) -> Option<(Window, Part)> {
         "tokens-minute" => Window::MinuteTokens,
         _ => return None,
     };
-    Some((window, self::part(part)?))
+    Some((window, part))
 }
 
 fn anthropic(name: &str) -> Option<(Window, Part)> {
     let rest = name.strip_prefix("anthropic-ratelimit-")?;
-    let (window, part) = rest.rsplit_once('-')?;
+    let after = |name, part| Some((rest.strip_suffix(name)?, part));
+    let (window, part) = after("-limit", Part::Limit)
+        .or_else(|| after("-remaining", Part::Remaining))
+        .or_else(|| after("-reset", Part::Reset))?;
     let window = match window {
         "requests" => Window::AnthropicRequests,
         "tokens" => Window::AnthropicTokens,
@@ -199,16 +205,7 @@ fn anthropic(name: &str) -> Option<(Window, Part)> {
         "output-tokens" => Window::OutputTokens,
         _ => return None,
     };
-    Some((window, self::part(part)?))
-}
-
-fn part(part: &str) -> Option<Part> {
-    match part {
-        "limit" => Some(Part::Limit),
-        "remaining" => Some(Part::Remaining),
-        "reset" => Some(Part::Reset),
-        _ => None,
-    }
+    Some((window, part))
 }
 
 fn is_exhausted(window: Option<LimitWindow>) -> bool {
@@ -233,7 +230,8 @@ fn pick(
 
 /// A count; negative means unknown.
 fn count(text: &str) -> Option<u64> {
-    text.trim().parse().ok()
+    let trimmed = || text.trim().parse();
+    text.parse().or_else(|_| trimmed()).ok()
 }
 
 /// A reset: a Go duration, seconds, or an instant.

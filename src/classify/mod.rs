@@ -92,6 +92,7 @@ mod inspect;
 mod judge;
 mod limits;
 mod messages;
+mod nodes;
 mod peek;
 mod response_id;
 mod retry_after;

@@ -3,16 +3,19 @@
 //! Lenient where a tree is not: duplicate keys (the last wins), lone surrogates, numbers of any
 //! size. Nothing here recurses, so depth costs no stack.
 //!
-//! A text is checked once, where it is parsed. After that values are stepped over by their quotes
-//! and brackets alone, which is much faster than to parse them again.
+//! A text is checked once, where it is parsed; where its values stand is noted by then. What is not
+//! noted is stepped over by its quotes and brackets alone, which is much faster than to parse it
+//! again.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memchr3};
 use serde_json::value::RawValue;
-use smallvec::SmallVec;
 
-use super::check;
+use super::{
+    check,
+    nodes::{Key, Node, Nodes},
+};
 
 /// Returns a document without what may stand before it: a byte order mark, whitespace.
 pub(super) fn document(bytes: &[u8]) -> &[u8] {
@@ -22,21 +25,40 @@ pub(super) fn document(bytes: &[u8]) -> &[u8] {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The text of one valid JSON value.
+/// One valid JSON value.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Json<'a>(&'a str);
+pub(crate) struct Json<'a> {
+    /// As it is written.
+    text: &'a str,
+    /// What is inside of an object or array, where that was noted.
+    inside: Option<&'a [Node<'a>]>,
+}
 
 impl<'a> Json<'a> {
     /// Checks that `bytes` are one JSON value, whitespace around it and a byte order mark aside.
     pub(crate) fn parse(bytes: &'a [u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice::<&RawValue>(document(bytes)).map(|raw| Self(raw.get()))
+        serde_json::from_slice::<&RawValue>(document(bytes)).map(|raw| Self::of(raw.get()))
     }
 
     /// Returns the value that `bytes` start with, unchecked: what is wrong with it comes out as
     /// other values, or as none.
     pub(crate) fn skim(bytes: &'a [u8]) -> Option<Self> {
         let bytes = bytes.trim_ascii_start();
-        str::from_utf8(bytes.get(..end(bytes)?)?).ok().map(Self)
+        str::from_utf8(bytes.get(..end(bytes)?)?).ok().map(Self::of)
+    }
+
+    /// Takes a text for a value in which nothing has been noted.
+    fn of(text: &'a str) -> Self {
+        Self { text, inside: None }
+    }
+
+    /// Takes the first of these nodes off, with those that are inside of it.
+    fn next_noted(nodes: &mut &'a [Node<'a>]) -> Option<(Key<'a>, Self)> {
+        let (node, following) = nodes.split_first()?;
+        let (inside, rest) = node.split(following);
+        *nodes = rest;
+        let text = node.value();
+        Some((node.key(), Self { text, inside }))
     }
 
     /// Returns the named fields of an object, `null` as absent; `None` where it is no object.
@@ -45,12 +67,12 @@ impl<'a> Json<'a> {
             return None;
         }
         let mut found = [None; N];
-        for (key, value) in self.members() {
+        self.visit(|key, value| {
             let named = keys.iter().zip(&mut found).find(|(name, _)| key.is(name));
             if let Some((_, slot)) = named {
                 *slot = value.present();
             }
-        }
+        });
         Some(found)
     }
 
@@ -62,50 +84,72 @@ impl<'a> Json<'a> {
 
     /// Hands out the name and value of every member of an object, in order.
     pub(crate) fn each(self, mut take: impl FnMut(&str, Self)) {
-        for (key, value) in self.members() {
-            take(&key.name(), value);
-        }
+        self.visit(|key, value| take(&key.name(), value));
     }
 
     /// Takes an object apart, to be asked for many fields; what is no object has none.
     pub(crate) fn object(self) -> Object<'a> {
+        let mut nodes = Nodes::new();
+        match self.inside.filter(|_| self.is_object()) {
+            Some(inside) => nodes.extend_from_slice(inside),
+            None => self.visit(|key, value| nodes.push(Node::new(key, value.text))),
+        }
         Object {
-            json: self,
-            members: self.members().collect(),
+            text: self.text,
+            nodes,
         }
     }
 
     /// Returns how many members an object has; what is no object has none.
     pub(crate) fn len(self) -> usize {
-        self.members().count()
+        let mut len = 0;
+        self.visit(|_, _| len += 1);
+        len
     }
 
-    fn members(self) -> impl Iterator<Item = (Key<'a>, Self)> {
-        let mut walk = Walk::within(self.is_object().then_some(self));
-        std::iter::from_fn(move || Some((walk.key()?, walk.next()?)))
+    /// Hands out every member of an object, in order.
+    fn visit(self, mut take: impl FnMut(Key<'a>, Self)) {
+        if !self.is_object() {
+            return;
+        }
+        let Some(mut nodes) = self.inside else {
+            return self.walk(&mut take);
+        };
+        while let Some((key, value)) = Self::next_noted(&mut nodes) {
+            take(key, value);
+        }
+    }
+
+    /// Walks over the members of an object in which nothing has been noted. That is seldom, so no
+    /// caller has a walk of its own.
+    fn walk(self, take: &mut dyn FnMut(Key<'a>, Self)) {
+        let mut walk = Walk::within(Some(self));
+        while let Some(key) = walk.key()
+            && let Some(value) = walk.next()
+        {
+            take(key, value);
+        }
     }
 
     /// Returns the elements of an array; none where it is no array.
     pub(crate) fn items(self) -> impl Iterator<Item = Self> {
-        Walk::within(self.is_array().then_some(self))
+        let array = self.is_array().then_some(self);
+        let mut noted = array.and_then(|array| array.inside);
+        let mut walk = Walk::within(array);
+        std::iter::from_fn(move || match &mut noted {
+            Some(nodes) => Self::next_noted(nodes).map(|(_, item)| item),
+            None => walk.next(),
+        })
     }
 
     /// Returns the text of a string. One that is no Unicode (a lone surrogate) stays escaped.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
-        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if find(inner.as_bytes(), [b'\\'], |[escape], far| {
-            memchr(escape, far)
-        })
-        .is_none()
-        {
-            return Some(Cow::Borrowed(inner));
-        }
-        Some(serde_json::from_str(self.0).map_or(Cow::Borrowed(inner), Cow::Owned))
+        unquote(self.text)
     }
 
     /// Returns a count: a number that is not negative, fractions cut off.
     pub(crate) fn count(self) -> Option<u64> {
-        match self.0.parse() {
+        match self.text.parse() {
             Ok(count) => Some(count),
             // A float casts saturating; the sign and NaN are excluded before.
             Err(_) => self.number().filter(|n| *n >= 0.0).map(|n| n as u64),
@@ -114,28 +158,28 @@ impl<'a> Json<'a> {
 
     /// Returns a number.
     pub(crate) fn number(self) -> Option<f64> {
-        self.0.parse().ok().filter(|n: &f64| n.is_finite())
+        self.text.parse().ok().filter(|n: &f64| n.is_finite())
     }
 
     fn present(self) -> Option<Self> {
-        (self.0 != "null").then_some(self)
+        (self.text != "null").then_some(self)
     }
 
     pub(crate) fn is_object(self) -> bool {
-        self.0.starts_with('{')
+        self.text.starts_with('{')
     }
 
     pub(crate) fn is_array(self) -> bool {
-        self.0.starts_with('[')
+        self.text.starts_with('[')
     }
 
     pub(crate) fn is_string(self) -> bool {
-        self.0.starts_with('"')
+        self.text.starts_with('"')
     }
 
     /// Whether the value says nothing: null, false, or empty.
     pub(crate) fn is_empty(self) -> bool {
-        match self.0 {
+        match self.text {
             "null" | "false" | "\"\"" => true,
             text if self.is_object() || self.is_array() => {
                 let inner = text
@@ -149,7 +193,7 @@ impl<'a> Json<'a> {
 
     /// Returns the value as it is written.
     pub(crate) fn raw(self) -> &'a str {
-        self.0
+        self.text
     }
 }
 
@@ -158,44 +202,50 @@ pub(crate) fn says(value: Option<Json<'_>>) -> bool {
     value.is_some_and(|value| !value.is_empty())
 }
 
-/// The key of a member.
-#[derive(Clone, Copy, Debug)]
-struct Key<'a> {
-    json: Json<'a>,
-    escaped: bool,
-}
-
 impl<'a> Key<'a> {
-    fn of(json: Json<'a>) -> Self {
-        let escape = find(json.0.as_bytes(), [b'\\'], |[escape], far| {
-            memchr(escape, far)
-        });
-        let escaped = escape.is_some();
-        Self { json, escaped }
+    fn of(text: &'a str) -> Self {
+        let escaped = has_escapes(text);
+        Self { text, escaped }
     }
 
     fn is(self, name: &str) -> bool {
         if self.escaped {
-            return self.json.text().is_some_and(|key| key == name);
+            return self.name() == name;
         }
-        let key = self.json.0.as_bytes();
+        let key = self.text.as_bytes();
         key.len() == name.len() + 2 && key.get(1..=name.len()) == Some(name.as_bytes())
     }
 
     fn name(self) -> Cow<'a, str> {
         if self.escaped {
-            return self.json.text().unwrap_or_default();
+            return unquote(self.text).unwrap_or_default();
         }
-        let inner = self.json.0.get(1..self.json.0.len().saturating_sub(1));
+        let inner = self.text.get(1..self.text.len().saturating_sub(1));
         Cow::Borrowed(inner.unwrap_or_default())
     }
 }
 
-/// An object whose members have been found.
+/// Returns the text of what is a string with its quotes.
+fn unquote(quoted: &str) -> Option<Cow<'_, str>> {
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    if !has_escapes(inner) {
+        return Some(Cow::Borrowed(inner));
+    }
+    Some(serde_json::from_str(quoted).map_or(Cow::Borrowed(inner), Cow::Owned))
+}
+
+fn has_escapes(text: &str) -> bool {
+    find(text.as_bytes(), [b'\\'], |[escape], far| {
+        memchr(escape, far)
+    })
+    .is_some()
+}
+
+/// An object of which is known what is inside.
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
-    json: Json<'a>,
-    members: SmallVec<[(Key<'a>, Json<'a>); 10]>,
+    text: &'a str,
+    nodes: Nodes<'a>,
 }
 
 impl<'a> Object<'a> {
@@ -203,10 +253,10 @@ impl<'a> Object<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> serde_json::Result<Self> {
         if let Ok(text) = str::from_utf8(bytes) {
             let mut object = Self {
-                json: Json(text.trim_matches([' ', '\n', '\r', '\t'])),
-                members: SmallVec::new(),
+                text: text.trim_matches([' ', '\n', '\r', '\t']),
+                nodes: Nodes::new(),
             };
-            if object.check().is_some() {
+            if check::note(object.text, &mut object.nodes).is_some() {
                 return Ok(object);
             }
         }
@@ -214,41 +264,26 @@ impl<'a> Object<'a> {
         Json::parse(bytes).map(Json::object)
     }
 
-    /// Finds the members while they are checked.
-    fn check(&mut self) -> Option<()> {
-        let Self { json, members } = self;
-        check::members(json.0, |key, escaped, value| {
-            let json = Json(key);
-            members.push((Key { json, escaped }, Json(value)));
-        })
-    }
-
     /// Returns the object as a value.
-    pub(crate) fn json(&self) -> Json<'a> {
-        self.json
+    pub(crate) fn json(&self) -> Json<'_> {
+        let json = Json::of(self.text);
+        let inside = json.is_object().then_some(&*self.nodes);
+        Json { inside, ..json }
     }
 
     /// Hands out the name and value of every member, in order.
-    pub(crate) fn each(&self, mut take: impl FnMut(&str, Json<'a>)) {
-        for (key, value) in &self.members {
-            take(&key.name(), *value);
-        }
+    pub(crate) fn each<'o>(&'o self, take: impl FnMut(&str, Json<'o>)) {
+        self.json().each(take);
     }
 
     /// Returns the named fields, `null` as absent.
-    pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> [Option<Json<'a>>; N] {
-        let mut found = [None; N];
-        for (slot, name) in found.iter_mut().zip(names) {
-            *slot = self.field(name);
-        }
-        found
+    pub(crate) fn fields<const N: usize>(&self, names: [&str; N]) -> [Option<Json<'_>>; N] {
+        self.json().fields(names).unwrap_or([None; N])
     }
 
     /// Returns one field.
-    pub(crate) fn field(&self, name: &str) -> Option<Json<'a>> {
-        let mut latest_first = self.members.iter().rev();
-        let (_, value) = latest_first.find(|(key, _)| key.is(name))?;
-        value.present()
+    pub(crate) fn field(&self, name: &str) -> Option<Json<'_>> {
+        self.json().field(name)
     }
 }
 
@@ -260,7 +295,7 @@ impl<'a> Walk<'a> {
     fn within(brackets: Option<Json<'a>>) -> Self {
         Self(
             brackets
-                .and_then(|json| json.0.get(1..))
+                .and_then(|json| json.text.get(1..))
                 .unwrap_or_default(),
         )
     }
@@ -272,7 +307,7 @@ impl<'a> Walk<'a> {
         let quoted = text.strip_prefix(b"\"").unwrap_or_default();
         match find_in_string(quoted) {
             Some(at) if quoted.get(at) == Some(&b'"') => Some(Key {
-                json: self.take(at + 2)?,
+                text: self.take(at + 2)?,
                 escaped: false,
             }),
             _ => self.take(end(text)?).map(Key::of),
@@ -287,10 +322,10 @@ impl<'a> Walk<'a> {
         Some(())
     }
 
-    fn take(&mut self, len: usize) -> Option<Json<'a>> {
-        let (value, rest) = self.0.split_at_checked(len)?;
+    fn take(&mut self, len: usize) -> Option<&'a str> {
+        let (text, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
-        Some(Json(value))
+        Some(text)
     }
 }
 
@@ -299,7 +334,7 @@ impl<'a> Iterator for Walk<'a> {
 
     fn next(&mut self) -> Option<Json<'a>> {
         self.skip_between()?;
-        self.take(end(self.0.as_bytes())?)
+        self.take(end(self.0.as_bytes())?).map(Json::of)
     }
 }
 
@@ -484,7 +519,64 @@ mod tests {
         }
     }
 
+    /// Writes down what is inside of a value, as it is found.
+    fn inside(json: Json<'_>) -> String {
+        let mut found = String::new();
+        json.each(|name, value| found += &format!("{name}={}, ", inside(value)));
+        for item in json.items() {
+            found += &format!("{}, ", inside(item));
+        }
+        if json.is_object() || json.is_array() {
+            format!("<{found}>")
+        } else {
+            json.raw().to_owned()
+        }
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        let leaf = prop::sample::select(vec![
+            "1",
+            "null",
+            " true ",
+            r#""a""#,
+            r#""\\\"[\u0061""#,
+            "[]",
+            "{ }",
+        ]);
+        leaf.prop_map(str::to_owned)
+            .prop_recursive(8, 300, 60, |value| {
+                let list = prop::collection::vec(value, 0..60);
+                (list, any::<bool>()).prop_map(|(list, named)| {
+                    let name = |(at, value)| format!(r#" "n\u0061me{at}" :{value}"#);
+                    match named {
+                        true => format!(
+                            "{{{}}}",
+                            list.iter()
+                                .enumerate()
+                                .map(name)
+                                .collect::<Vec<_>>()
+                                .join(",")
+                        ),
+                        false => format!("[{} ]", list.join(" ,")),
+                    }
+                })
+            })
+    }
+
     proptest! {
+        #[test]
+        fn what_is_noted_is_what_is_stepped_over(first in value(), second in value()) {
+            let body = format!(r#"{{"first":{first}, "second":{second}}}"#);
+            let noted = Object::parse(body.as_bytes()).unwrap();
+            let walked = inside(Json::parse(body.as_bytes()).unwrap());
+            prop_assert_eq!(inside(noted.json()), &walked[..]);
+            // A value is taken apart by the same notes.
+            if let Some(second) = noted.field("second").filter(|value| value.is_object()) {
+                let end = format!("second={}, >", inside(second.object().json()));
+                prop_assert!(walked.ends_with(&end));
+            }
+        }
+
         #[test]
         fn all_ways_to_take_an_object_apart_agree(parts in prop::collection::vec(
             prop::sample::select(vec![

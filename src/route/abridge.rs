@@ -1,4 +1,4 @@
-use memchr::memchr2;
+use crate::dialect::json::{ending_quote, ends_in_escape};
 
 /// A JSON document without the inner part of its long strings: what it says, as far as it can be
 /// judged, at a fraction of its length.
@@ -46,20 +46,15 @@ impl Abridged {
             self.keep(part.get(..1).unwrap_or(part), start);
             return 1;
         }
-        let found = memchr2(b'"', b'\\', part);
-        let inner = part.get(..found.unwrap_or(part.len())).unwrap_or(part);
-        self.keep(inner, start);
-        let Some(at) = found else {
+        let Some(end) = ending_quote(part) else {
+            self.keep(part, start);
+            self.escaped = ends_in_escape(part);
             return part.len();
         };
-        if part.get(at) == Some(&b'\\') {
-            self.escaped = true;
-            self.keep(b"\\", start);
-        } else {
-            self.text.push(b'"');
-            (self.string, self.cut) = (None, false);
-        }
-        at + 1
+        self.keep(part.get(..end).unwrap_or(part), start);
+        self.text.push(b'"');
+        (self.string, self.cut) = (None, false);
+        end + 1
     }
 
     /// Keeps a part of the string, as long as it is short.
@@ -84,6 +79,11 @@ const KEPT: usize = 512;
 
 /// Returns how much of the beginning of a string has neither an escape nor a character cut off.
 fn whole_characters(string: &[u8]) -> usize {
+    // Mostly plain letters stand there, and nothing is longer than an escape.
+    let mut last = string.iter().rev().take(6);
+    if last.all(|byte| byte.is_ascii() && *byte != b'\\') {
+        return string.len();
+    }
     let mut at = 0;
     loop {
         let len = match (string.get(at), string.get(at + 1)) {

@@ -380,7 +380,7 @@ impl Booking {
                 news.lease.used();
             }
         }
-        let mark = group.capacity.mark();
+        let mark = group.capacity.mark(now);
         let member = group.members.get_mut(slot)?;
         let within = plan.outlying.map(Late::after);
         let watch = member.health.begin(plan.probe, within, now);
@@ -430,9 +430,12 @@ impl Booking {
         };
         let limits = &outcome.limits;
         let (requests, tokens) = (reading(limits.requests), reading(limits.tokens));
-        group
+        let left = group
             .capacity
             .read(requests, tokens, self.started, self.mark, now);
+        if let Some(news) = &mut group.news {
+            news.read(left);
+        }
     }
 
     /// Lets a refusal act, once: what the end of the body repeats is not counted again.

@@ -21,7 +21,7 @@ mod tasks;
 mod tests;
 
 pub(crate) use self::{
-    capacity::{Capacity, Left, Reading, Room, Spending},
+    capacity::{Capacity, Left, Reading, Readings, Room, Spending},
     fit::{Abilities, Ability, Asks, Fit, Misfit, Trial},
     health::{Condition, Evidence, Gate, Health, Steady, Watch, Witnessed},
     keep::{KeptHealth, KeptQuality},

@@ -73,11 +73,13 @@ proptest! {
             match kind {
                 0 | 1 => {
                     probe = capacity.take(tokens, now).or(probe);
-                    (mark, sent) = (capacity.mark(), now);
+                    (mark, sent) = (capacity.mark(now), now);
                 }
                 2 => capacity.refused(Some(wait), wait.is_zero(), tokens, now),
                 3 => capacity.refused(None, tokens > 5e3, tokens, now),
-                4 => capacity.read(requests, by_tokens, sent, mark, now),
+                4 => {
+                    capacity.read(requests, by_tokens, sent, mark, now);
+                }
                 _ => {
                     capacity.accepted();
                     if let Some(probe) = probe.take() {
@@ -109,7 +111,7 @@ proptest! {
             } else {
                 pacing.take(1.0, tokens, now);
             }
-            if let Some(until) = pacing.free_at(tokens, now) {
+            if let Some(until) = pacing.free_at(tokens, 0.0, now) {
                 prop_assert!(until > now && until <= now + Duration::from_secs(60));
             }
         }

@@ -18,10 +18,16 @@ pub(super) type Sections = BTreeMap<String, Box<RawValue>>;
 /// the checksum of what follows, which is JSON.
 pub(super) fn encode(sections: &Sections) -> Result<Vec<u8>, Fault> {
     let body = serde_json::to_vec(sections).map_err(Fault::Json)?;
-    let checksum = crc32fast::hash(&body);
-    let mut bytes = format!("{MAGIC} {VERSION} {} {checksum:08x}\n", body.len()).into_bytes();
+    let mut bytes = first_line(&body).into_bytes();
+    bytes.push(b'\n');
     bytes.extend(body);
     Ok(bytes)
+}
+
+/// Writes what stands before a body, but for the line's end.
+fn first_line(body: &[u8]) -> String {
+    let (length, checksum) = (body.len(), crc32fast::hash(body));
+    format!("{MAGIC} {VERSION} {length} {checksum:08x}")
 }
 
 /// Reads a file's bytes.
@@ -57,6 +63,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Sections, Fault> {
     }
     if crc32fast::hash(body) != checksum {
         return Err(Fault::Checksum);
+    }
+    // Numbers can be written in several ways, and we write them in one: another one, such as a
+    // capital in the checksum, means that the file is no longer what was written.
+    if line != first_line(body) {
+        return Err(Fault::Foreign);
     }
     serde_json::from_slice(body).map_err(Fault::Json)
 }
@@ -96,15 +107,32 @@ mod tests {
     }
 
     #[test]
-    fn f47_every_flipped_bit_is_noticed_or_changes_nothing() {
+    fn f47_every_flipped_bit_is_noticed() {
         let bytes = encode(&sections()).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            // Such as a digit of the checksum that became a capital.
-            if let Ok(read) = decode(&flipped) {
-                assert_eq!(text(&read), text(&sections()), "bit {bit}");
-            }
+            assert!(decode(&flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn f47_a_first_line_that_we_would_write_otherwise_is_refused() {
+        let bytes = encode(&sections()).unwrap();
+        let whole = String::from_utf8(bytes).unwrap();
+        let (line, body) = whole.split_once('\n').unwrap();
+        let checksum = line.rsplit(' ').next().unwrap();
+        assert!(checksum.contains(|digit: char| digit.is_ascii_lowercase()));
+        for other in [
+            line.replace(checksum, &checksum.to_uppercase()),
+            line.replace(checksum, &format!("0{checksum}")),
+            line.replace(checksum, &format!("+{checksum}")),
+            line.replace(" 47 ", " +47 "),
+            line.replace(" 47 ", " 047 "),
+            line.replace(" 1 ", " +1 "),
+        ] {
+            let read = decode(format!("{other}\n{body}").as_bytes());
+            assert!(matches!(read, Err(Fault::Foreign)), "{other}");
         }
     }
 

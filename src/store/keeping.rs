@@ -42,13 +42,16 @@ pub struct Writes {
     pub failed: u64,
     /// Bytes of the last one written.
     pub bytes: u64,
+    /// Snapshots, or parts of one, that were found at the start and not believed.
+    pub refused: u64,
 }
 
 #[derive(Debug, Default)]
-struct Counters {
+pub(super) struct Counters {
     done: AtomicU64,
     failed: AtomicU64,
     bytes: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Keeping {
@@ -81,12 +84,18 @@ impl Keeping {
 }
 
 impl Counters {
+    /// Counts what starts cold because it was not believed.
+    pub(super) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn read(&self) -> Writes {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Writes {
             done: load(&self.done),
             failed: load(&self.failed),
             bytes: load(&self.bytes),
+            refused: load(&self.refused),
         }
     }
 }
@@ -136,6 +145,7 @@ impl Keeper {
         lock: Option<Lock>,
         trouble: Option<Fault>,
         sections: Vec<Section>,
+        writes: Arc<Counters>,
     ) -> Self {
         let mut keeper = Self {
             path,
@@ -143,7 +153,7 @@ impl Keeper {
             sections,
             revisions: None,
             trouble,
-            writes: Arc::default(),
+            writes,
         };
         if keeper.lock.is_some() {
             // What was read a moment ago need not be written.

@@ -12,7 +12,8 @@
 //! # What is promised
 //!
 //! * A process that is killed in mid-write leaves the old snapshot or the new one, whole: it is
-//!   written beside the old, synced, and renamed onto it.
+//!   written beside the old, synced, and renamed onto it. What is lost is what came after the old one
+//!   was begun: one interval, and as long as the write that was under way took.
 //! * A file that is not whole, not ours, of another version, or too large is never believed, not
 //!   even in part: what it held starts cold, a warning says what was wrong and where, and the file is
 //!   kept aside with `.bad` after its name, the latest of them.

@@ -12,7 +12,7 @@ use super::{
     fault::Fault,
     file,
     format::Sections,
-    keeping::{Keeper, Keeping},
+    keeping::{Counters, Keeper, Keeping},
     lock::Lock,
 };
 use crate::router::{Learned, OutcomeRouter, TargetSnapshot};
@@ -53,10 +53,20 @@ impl FileStore {
     pub fn open(self) -> Opened {
         let path = self.path;
         let lock = file::make_folder(&path).and_then(|()| Lock::take(&path));
-        let kept = file::read(&path).unwrap_or_else(|fault| {
-            put_away(&path, &fault, lock.is_ok());
-            None
-        });
+        let writes = Arc::<Counters>::default();
+        let kept = file::read(&path);
+        match &kept {
+            Ok(Some(_)) => {
+                tracing::info!(file = %path.display(), "state goes on from what was kept");
+            }
+            Ok(None) => {
+                tracing::info!(file = %path.display(), "state starts cold: nothing was kept yet");
+            }
+            Err(fault) => {
+                writes.count_refused();
+                put_away(&path, fault, lock.is_ok());
+            }
+        }
         let (lock, trouble) = match lock {
             Ok(lock) => (Some(lock), None),
             Err(fault) => (None, Some(fault)),
@@ -73,8 +83,9 @@ impl FileStore {
             interval: self.interval,
             lock,
             trouble,
-            kept: kept.unwrap_or_default(),
+            kept: kept.ok().flatten().unwrap_or_default(),
             sections: Vec::new(),
+            writes,
         }
     }
 }
@@ -103,6 +114,7 @@ pub struct Opened {
     pub(super) trouble: Option<Fault>,
     kept: Sections,
     sections: Vec<Section>,
+    writes: Arc<Counters>,
 }
 
 /// A part of the state, and where it comes from.
@@ -121,6 +133,7 @@ impl Opened {
         if learned.is_of_this_version() {
             return Some(learned);
         }
+        self.writes.count_refused();
         tracing::warn!(
             file = %self.path.display(),
             "what was learned starts cold: it was kept by another version",
@@ -135,6 +148,7 @@ impl Opened {
         let kept = self.kept.get(name)?;
         serde_json::from_str(kept.get())
             .inspect_err(|error| {
+                self.writes.count_refused();
                 tracing::warn!(
                     file = %self.path.display(), section = name, %error,
                     "a part of the state starts cold: it cannot be understood",
@@ -173,7 +187,13 @@ impl Opened {
     ///
     /// Outside of a tokio runtime.
     pub fn start(self) -> Keeping {
-        let keeper = Keeper::new(self.path, self.lock, self.trouble, self.sections);
+        let keeper = Keeper::new(
+            self.path,
+            self.lock,
+            self.trouble,
+            self.sections,
+            self.writes,
+        );
         Keeping::start(keeper, self.interval)
     }
 }

@@ -41,6 +41,7 @@
 //! | `outcome_caught_panics_total` | counter | `in` | Panics in code of yours, which were caught |
 //! | `outcome_store_writes_total` | counter |  | Snapshots of the state that were written |
 //! | `outcome_store_failures_total` | counter |  | Snapshots of the state that could not be written |
+//! | `outcome_store_refusals_total` | counter |  | Snapshots of the state, or parts of one, that were found at the start and not believed |
 //!
 //! Names and labels are stable. `class` is a [`Class`](crate::Class), `state` a
 //! [`State`](crate::router::State), `reason` the [kind](crate::router::Obstacle::kind) of an obstacle,

@@ -13,6 +13,8 @@ mod access;
 mod admin;
 mod feedback;
 mod hints;
+#[cfg(unix)]
+mod kills;
 mod mounting;
 mod overload;
 mod process;

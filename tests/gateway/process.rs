@@ -73,6 +73,17 @@ impl Process {
         address.trim().parse().unwrap()
     }
 
+    /// Kills it at once, and returns what it said since it was started.
+    pub(crate) async fn kill(mut self) -> Vec<String> {
+        self.child.start_kill().unwrap();
+        self.child.wait().await.unwrap();
+        let mut said = Vec::new();
+        while let Some(line) = self.log.next_line().await.unwrap() {
+            said.push(line);
+        }
+        said
+    }
+
     /// Tells it to stop, and returns what it said since it was started.
     pub(crate) async fn stop(mut self) -> Vec<String> {
         let id = self.child.id().unwrap().to_string();

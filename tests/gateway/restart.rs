@@ -8,7 +8,8 @@ use http_body_util::Full;
 use crate::{process::*, support::*};
 
 /// Of the key `og-test-key`.
-const KEY_HASH: &str = "efd05195e9d396839a02de0a3159f0dcc8269a68d1229040924f5b89540c3069";
+pub(crate) const KEY_HASH: &str =
+    "efd05195e9d396839a02de0a3159f0dcc8269a68d1229040924f5b89540c3069";
 
 #[tokio::test]
 async fn what_was_learned_is_not_forgotten_over_a_restart() {
@@ -71,6 +72,16 @@ async fn what_a_client_key_spent_today_is_not_forgotten_over_a_restart() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn f38_told_to_stop_as_soon_as_it_serves_it_ends_well() {
+    let well = Raw::json(200, WELL).await;
+    let folder = Folder::new("at-once", &well, &well);
+    for _ in 0..10 {
+        Process::start(&folder.0).await.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn f47_a_bad_file_is_told_of_and_the_gateway_serves() {
     let well = Raw::json(200, WELL).await;
@@ -83,6 +94,11 @@ async fn f47_a_bad_file_is_told_of_and_the_gateway_serves() {
     assert!(said.contains("state starts cold"), "{said}");
     assert!(said.contains(folder.state().to_str().unwrap()), "{said}");
     assert!(said.contains("2 bytes follow its first line, which says 5"));
+    let metrics = get(process.admin(), "/metrics").await;
+    assert!(
+        metrics.contains("\noutcome_store_refusals_total 1\n"),
+        "{metrics}"
+    );
 
     // A second one at the same place serves as well, and says what it does without.
     let second = Process::start(&folder.0).await;

@@ -185,6 +185,13 @@ pub(crate) async fn post(
     send(request.body(Full::new(body.into())).unwrap()).await
 }
 
+/// Gets a text, whatever the status.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
+    let request = Request::get(format!("http://{address}{path}"));
+    let answer = send(request.body(Full::default()).unwrap()).await;
+    String::from_utf8(answer.into_body().into()).unwrap()
+}
+
 pub(crate) async fn send(request: Request<Full<Bytes>>) -> Response<Bytes> {
     let exchange = async {
         let (parts, body) = client().request(request).await.unwrap().into_parts();

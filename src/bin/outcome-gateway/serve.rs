@@ -72,6 +72,8 @@ impl Serve {
             }
             None => None,
         };
+        // From here on there is something to be written at the end.
+        let shutdown = shutdown_signal();
         let keeping = state.map(|state| gateway.keep_state(state));
         if let Some(keeping) = &keeping {
             prometheus.watch_store(keeping.watch());
@@ -91,7 +93,7 @@ impl Serve {
         };
         let reloads = tokio::spawn(reload.run(gateway.clone()));
         tracing::info!("serving on http://{}", listener.local_addr()?);
-        server.serve(listener, gateway, shutdown_signal()).await?;
+        server.serve(listener, gateway, shutdown).await?;
         reloads.abort();
         if let Some(keeping) = keeping {
             keeping.stop().await;

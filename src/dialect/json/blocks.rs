@@ -6,7 +6,7 @@
 
 use std::mem;
 
-use memchr::memchr2;
+use super::{ending_quote, ends_in_escape};
 
 /// Where one stands inside of an object or array, between two pieces of it.
 #[derive(Debug)]
@@ -51,13 +51,11 @@ impl Walk {
     /// Takes in the next piece of the value, and whatever follows it.
     pub(super) fn feed(&mut self, piece: &[u8]) -> Step {
         let mut rest = piece;
-        let mut quiet = false;
+        let mut within = false;
         while !rest.is_empty() {
             let at = piece.len() - rest.len();
-            if mem::take(&mut quiet) && self.in_string != 0 {
-                // A whole block of text: probably prose, of which there may be much more.
-                let next = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-                rest = rest.get(next..).unwrap_or_default();
+            if mem::take(&mut within) {
+                rest = self.skip_text(rest);
                 continue;
             }
             let padded;
@@ -70,15 +68,25 @@ impl Walk {
             };
             if !self.concerns(block) {
                 self.escaped = 0;
-                quiet = true;
+                within = self.in_string != 0;
                 continue;
             }
             match self.block(block, len, at) {
-                Step::On => {}
+                Step::On => within = self.in_string == u64::MAX,
                 step => return step,
             }
         }
         Step::On
+    }
+
+    /// Steps from within a string to the quote that ends it: there may be much more text.
+    fn skip_text<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let escaped = mem::take(&mut self.escaped) as usize;
+        let text = rest.get(escaped..).unwrap_or_default();
+        let end = ending_quote(text).unwrap_or(text.len());
+        let (inner, rest) = text.split_at_checked(end).unwrap_or_default();
+        self.escaped = u64::from(rest.is_empty() && ends_in_escape(inner));
+        rest
     }
 
     /// Returns whether anything in the block could change where one stands.
@@ -236,8 +244,8 @@ mod tests {
 
     #[test]
     fn an_escape_reaches_over_the_edge_of_a_block() {
-        // Runs of backslashes of every length, ending around the edge.
-        for start in 50..70 {
+        // Runs of backslashes of every length, ending around the edge of the first or the second.
+        for start in (50..70).chain(115..135) {
             for run in 1..20 {
                 let text = format!("[\"{}{}", "a".repeat(start), r"\".repeat(run));
                 let expected = if run % 2 == 0 {

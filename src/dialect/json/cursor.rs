@@ -1,11 +1,11 @@
 use std::{fmt, slice};
 
 use bytes::Bytes;
-use memchr::memchr2;
 
 use super::{
     Error,
     blocks::{Step, Walk},
+    ending_quote, ends_in_escape,
 };
 
 /// A place in a body that is held in chunks.
@@ -162,17 +162,16 @@ impl<'a> Cursor<'a> {
             if piece.is_empty() {
                 return Err(Error::not_json(self.offset));
             }
-            let Some(at) = memchr2(b'"', b'\\', piece) else {
-                self.advance(piece.len());
-                continue;
-            };
-            self.advance(at + 1);
-            if piece.get(at) == Some(&b'"') {
+            if let Some(at) = ending_quote(piece) {
+                self.advance(at + 1);
                 return Ok(());
             }
-            // The escaped byte, in the next chunk perhaps.
-            self.piece();
-            self.advance(1);
+            self.advance(piece.len());
+            if ends_in_escape(piece) {
+                // The escaped byte, in the next chunk.
+                self.piece();
+                self.advance(1);
+            }
         }
     }
 

@@ -51,6 +51,7 @@ mod cursor;
 mod error;
 mod scan;
 mod splice;
+mod strings;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,8 @@ pub use self::{
     splice::{Edit, Spliced, edit, escape, splice},
     value::Value,
 };
+
+pub(crate) use self::strings::{ending_quote, ends_in_escape};
 
 /// How many levels of brackets a document may have, the root included. Common parsers stop here
 /// or near it (`serde_json` at 127); no request needs a quarter of it.

@@ -7,7 +7,7 @@ use super::{
     Counter, ScopeOf,
     counter::{Went, score_of, time_of, tokens_of},
 };
-use crate::stats::{Spending, TaskKey, Witnessed};
+use crate::stats::{Readings, Spending, TaskKey, Witnessed};
 
 /// Attempts, and requests, that are believed of one exchange.
 const MOST: u64 = 100_000;
@@ -77,6 +77,7 @@ impl Inner {
             return absorbed;
         };
         let mut spent = Spending::default();
+        let (mut requests_left, mut tokens_left) = (Readings::default(), Readings::default());
         let mut targets: Vec<(&TargetEntry, OfTarget)> = Vec::new();
         for (at, (counter, rise)) in rises.iter().enumerate() {
             let count = u32::try_from(*rise.min(&MOST)).unwrap_or(u32::MAX);
@@ -89,6 +90,12 @@ impl Inner {
                 Counter::Bare => set(&mut spent.bare, count),
                 Counter::Exhausted => set(&mut spent.exhausted, count),
                 Counter::Reopened => set(&mut spent.reopened, true),
+                Counter::RequestReadings => set(&mut requests_left.count, count),
+                Counter::RequestsLeft => set(&mut requests_left.left, tokens),
+                Counter::RequestsOwed => set(&mut requests_left.owed, tokens),
+                Counter::TokenReadings => set(&mut tokens_left.count, count),
+                Counter::TokensLeft => set(&mut tokens_left.left, tokens),
+                Counter::TokensOwed => set(&mut tokens_left.owed, tokens),
                 Counter::Attempts(name, _)
                 | Counter::FirstContent(name, _)
                 | Counter::Answers(name, ..) => match self.of_target(&mut targets, index, name) {
@@ -104,6 +111,7 @@ impl Inner {
                 unknown(at);
             }
         }
+        spent.left = [requests_left, tokens_left];
         spent.answered = targets.iter().any(|(_, it)| {
             let Witnessed {
                 good, slow, late, ..
@@ -120,6 +128,10 @@ impl Inner {
                     .of_others
                     .saturating_add(u64::from(seen.witnessed.total()));
                 member.health.absorb(&seen.witnessed, ago, now);
+                if ago.is_zero() {
+                    // It is not idle: nobody has to find out how it is.
+                    member.picked = member.picked.max(now);
+                }
                 for (time, count) in &seen.first_content {
                     member
                         .first_content

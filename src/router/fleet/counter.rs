@@ -31,6 +31,14 @@ pub(crate) enum Counter {
     Exhausted,
     /// Probes that found room again after a wait.
     Reopened,
+    /// Answers that said how many requests are left, the sum of what was, and the sum of what was owed.
+    RequestReadings,
+    RequestsLeft,
+    RequestsOwed,
+    /// The same of tokens.
+    TokenReadings,
+    TokensLeft,
+    TokensOwed,
     /// Attempts on a target, by how they went.
     Attempts(u64, Went),
     /// Times to the first content of its streams, in steps.
@@ -120,6 +128,12 @@ impl fmt::Display for Counter {
             Self::Bare => f.write_str("w"),
             Self::Exhausted => f.write_str("q"),
             Self::Reopened => f.write_str("o"),
+            Self::RequestReadings => f.write_str("i"),
+            Self::RequestsLeft => f.write_str("j"),
+            Self::TokenReadings => f.write_str("k"),
+            Self::TokensLeft => f.write_str("l"),
+            Self::RequestsOwed => f.write_str("m"),
+            Self::TokensOwed => f.write_str("n"),
             Self::Attempts(of, went) => {
                 let mut all = Went::ALL.into_iter();
                 let letter = all.find(|(one, _)| *one == went).map_or(b'g', |(_, it)| it);
@@ -155,6 +169,12 @@ impl Counter {
             "w" => Some(Self::Bare),
             "q" => Some(Self::Exhausted),
             "o" => Some(Self::Reopened),
+            "i" => Some(Self::RequestReadings),
+            "j" => Some(Self::RequestsLeft),
+            "k" => Some(Self::TokenReadings),
+            "l" => Some(Self::TokensLeft),
+            "m" => Some(Self::RequestsOwed),
+            "n" => Some(Self::TokensOwed),
             _ => None,
         };
         if of_group.is_some() {
@@ -248,6 +268,12 @@ mod tests {
             Just(Counter::Bare),
             Just(Counter::Exhausted),
             Just(Counter::Reopened),
+            Just(Counter::RequestReadings),
+            Just(Counter::RequestsLeft),
+            Just(Counter::TokenReadings),
+            Just(Counter::TokensLeft),
+            Just(Counter::RequestsOwed),
+            Just(Counter::TokensOwed),
             (target(), went).prop_map(|(of, went)| Counter::Attempts(of, went)),
             (target(), any::<u8>()).prop_map(|(of, time)| Counter::FirstContent(of, time)),
             (target(), any::<u8>(), any::<Option<u8>>(), any::<u8>()).prop_map(

@@ -38,6 +38,7 @@ impl OutcomeRouter {
                     targets,
                 )
             };
+            let [requests_left, tokens_left] = spent.left;
             let tokens = |tokens: f64| tokens.clamp(0.0, MOST_TOKENS).round() as u64;
             for (counter, count) in [
                 (Counter::Requests, u64::from(spent.requests)),
@@ -47,6 +48,12 @@ impl OutcomeRouter {
                 (Counter::Bare, u64::from(spent.bare)),
                 (Counter::Exhausted, u64::from(spent.exhausted)),
                 (Counter::Reopened, u64::from(reopened)),
+                (Counter::RequestReadings, u64::from(requests_left.count)),
+                (Counter::RequestsLeft, tokens(requests_left.left)),
+                (Counter::RequestsOwed, tokens(requests_left.owed)),
+                (Counter::TokenReadings, u64::from(tokens_left.count)),
+                (Counter::TokensLeft, tokens(tokens_left.left)),
+                (Counter::TokensOwed, tokens(tokens_left.owed)),
             ] {
                 if count > 0 {
                     tell(scope, counter, count);

@@ -55,6 +55,19 @@ impl Inner {
 }
 
 impl OutcomeRouter {
+    /// Draws in which order the instances take what is left of limits, until the next time.
+    pub(crate) fn take_turns(&self, instances: u32, now: Instant) {
+        let inner = &self.inner;
+        for index in 0..inner.groups.len() {
+            let turn = (self.jitter() * f64::from(instances)).floor();
+            let mut group = inner.group(index);
+            group.capacity.take_turn(turn);
+            for target in inner.targets.iter().filter(|it| it.group == index) {
+                inner.post_room(target, &group, now);
+            }
+        }
+    }
+
     /// Returns the quota groups that would be probed now.
     pub(crate) fn take_wanted_probes(&self) -> Vec<u64> {
         let inner = &self.inner;

@@ -62,6 +62,17 @@ impl GroupNews {
         self.reopened = self.reopened.saturating_add(u32::from(reopened));
     }
 
+    pub(in crate::router) fn read(&mut self, left: [Option<f64>; 2]) {
+        for (readings, left) in self.spent.left.iter_mut().zip(left) {
+            if let Some(left) = left {
+                readings.count = readings.count.saturating_add(1);
+                // A counter cannot fall.
+                readings.left += left.max(0.0);
+                readings.owed += (-left).max(0.0);
+            }
+        }
+    }
+
     pub(in crate::router) fn refused(&mut self, wait: Option<Duration>, quota: bool, tokens: f64) {
         if quota {
             self.spent.exhausted = self.spent.exhausted.saturating_add(1);

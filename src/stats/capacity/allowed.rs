@@ -25,19 +25,19 @@ impl Allowed {
     }
 
     /// Returns when there will be room for a request of so many tokens, if that is not now.
-    pub(super) fn free_at(&self, tokens: f64, now: Instant) -> Option<Instant> {
-        let free = |bucket: &Option<Bucket>, need| bucket.as_ref()?.free_at(need, now);
+    pub(super) fn free_at(&self, tokens: f64, turn: f64, now: Instant) -> Option<Instant> {
+        let free = |bucket: &Option<Bucket>, need| bucket.as_ref()?.free_at(need, turn, now);
         free(&self.requests, 1.0).max(free(&self.tokens, tokens))
     }
 
     /// Returns below how many tokens a request has room now; `None` where no request has.
-    pub(super) fn free_below(&self, now: Instant) -> Option<f64> {
+    pub(super) fn free_below(&self, turn: f64, now: Instant) -> Option<f64> {
         let requests = self.requests.as_ref();
-        if requests.is_some_and(|requests| requests.free_at(1.0, now).is_some()) {
+        if requests.is_some_and(|requests| requests.free_at(1.0, turn, now).is_some()) {
             return None;
         }
         let tokens = self.tokens.as_ref();
-        Some(tokens.map_or(f64::INFINITY, |tokens| tokens.free_below(now)))
+        Some(tokens.map_or(f64::INFINITY, |tokens| tokens.free_below(turn, now)))
     }
 
     pub(super) fn take(&mut self, requests: f64, tokens: f64, now: Instant) {

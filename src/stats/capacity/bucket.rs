@@ -14,6 +14,13 @@ const SPARE: f64 = 0.02 * 5.0;
 const OTHERS_WINDOW: f64 = 10.0;
 const MOST_OTHERS: f64 = 0.95;
 const NEARLY_FULL: f64 = 0.95;
+/// The same for what other instances tell of theirs, and after how many seconds without a word they are
+/// likely to spend nothing.
+const THEIRS_WINDOW: f64 = 5.0;
+const THEIRS_SILENCE: f64 = 2.0;
+
+/// After which time it is somebody else's turn.
+pub(super) const TURN: Duration = Duration::from_millis(250);
 
 /// The half-life of the own spending, in seconds, from which the time to the wall is foretold.
 const PACE: f64 = 10.0;
@@ -21,7 +28,7 @@ const PACE: f64 = 10.0;
 /// The estimate of one limit, for requests or for tokens.
 #[derive(Clone, Debug)]
 pub(super) struct Bucket {
-    /// Own spending since the beginning.
+    /// Spending since the beginning, of our own and what other instances told.
     pub(super) spent: f64,
     /// What is believed to be left at `at`, once a header has told.
     left: Option<f64>,
@@ -37,9 +44,38 @@ pub(super) struct Bucket {
     /// What that answer said, and the own spending up to its request.
     seen: f64,
     seen_mark: f64,
-    /// Own spending, decayed, and since when.
+    /// All spending that is known, decayed, and since when.
     lately: f64,
     since: Option<Instant>,
+    theirs: Theirs,
+}
+
+/// What other instances spend, as far as they have told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Theirs {
+    /// Per second.
+    rate: f64,
+    /// Up to when.
+    until: Option<Instant>,
+}
+
+impl Theirs {
+    fn add(&mut self, amount: f64, now: Instant) {
+        if let Some(until) = self.until {
+            let dt = now.saturating_duration_since(until).as_secs_f64();
+            let weight = 1.0 - (-dt / THEIRS_WINDOW).exp();
+            self.rate += (amount / dt.max(1e-3) - self.rate) * weight;
+        }
+        self.until = Some(now);
+    }
+
+    /// Returns what they are likely to have spent since they told last.
+    fn untold(&self, now: Instant) -> f64 {
+        let Some(until) = self.until else { return 0.0 };
+        let silent = now.saturating_duration_since(until).as_secs_f64();
+        // Who has nothing to tell spends nothing.
+        self.rate * silent * (-silent / THEIRS_SILENCE).exp()
+    }
 }
 
 impl Bucket {
@@ -57,6 +93,7 @@ impl Bucket {
             seen_mark: 0.0,
             lately: 0.0,
             since: None,
+            theirs: Theirs::default(),
         }
     }
 
@@ -102,28 +139,35 @@ impl Bucket {
     }
 
     fn net_rate(&self) -> f64 {
-        self.rate - self.others.min(MOST_OTHERS * self.rate)
+        self.rate - self.others.min(MOST_OTHERS * self.rate).max(0.0)
     }
 
-    /// Returns when there will be room for `need`, if that is not now.
-    pub(super) fn free_at(&self, need: f64, now: Instant) -> Option<Instant> {
+    /// Returns when there will be room for `need`, if that is not now; `turn` is how many others may take
+    /// as much at the same time.
+    pub(super) fn free_at(&self, need: f64, turn: f64, now: Instant) -> Option<Instant> {
         let level = self.level(now)?;
         // What never fits must not wait for ever: the provider will say so itself.
-        let need = (need + SPARE * self.rate).min(self.limit);
-        let missing = need - level;
-        if missing <= 0.0 || self.rate <= 0.0 {
+        let own = (need + SPARE * self.rate).min(self.limit);
+        let missing = own - level;
+        if self.rate <= 0.0 {
             return None;
+        }
+        if missing <= 0.0 {
+            // Nobody's turn is beyond what the bucket ever holds.
+            let all = own + need * turn;
+            let waits = level < all.min(self.top.max(own));
+            return waits.then(|| now + TURN);
         }
         let wait = Duration::try_from_secs_f64(missing / self.net_rate()).unwrap_or(LONGEST_WAIT);
         Some(now + wait.clamp(Duration::from_millis(1), LONGEST_WAIT))
     }
 
     /// Returns a need below which there is room now; the level only rises by itself.
-    pub(super) fn free_below(&self, now: Instant) -> f64 {
+    pub(super) fn free_below(&self, turn: f64, now: Instant) -> f64 {
         match self.level(now) {
             Some(level) if self.rate > 0.0 && level < self.limit => {
                 // A little less, for what rounding may do.
-                (level - SPARE * self.rate) * (1.0 - 1e-9)
+                (level - SPARE * self.rate) / (1.0 + turn) * (1.0 - 1e-9)
             }
             _ => f64::INFINITY,
         }
@@ -141,7 +185,14 @@ impl Bucket {
             return;
         }
         let expected = self.seen + dt * self.rate - (mark - self.seen_mark);
-        let rate = ((expected.min(self.limit) - remaining) / dt).max(0.0);
+        let rate = (expected.min(self.limit) - remaining) / dt;
+        // What instances tell each other is known in portions: what seems missing now is there the next
+        // time, and cutting off one side only would make it look like somebody's.
+        let rate = if self.theirs.until.is_some() {
+            rate
+        } else {
+            rate.max(0.0)
+        };
         let weight = 1.0 - (-dt / OTHERS_WINDOW).exp();
         self.others += (rate - self.others) * weight;
     }
@@ -157,15 +208,34 @@ impl Bucket {
         }
     }
 
-    pub(super) fn read(&mut self, reading: Reading, sent: Instant, mark: f64, now: Instant) {
-        let Some(remaining) = reading
+    /// Returns the position in all spending, as far as it can be known.
+    pub(super) fn mark(&self, now: Instant) -> f64 {
+        self.spent + self.theirs.untold(now)
+    }
+
+    /// Books what other instances have spent since they told last.
+    pub(super) fn take_theirs(&mut self, amount: f64, now: Instant) {
+        if amount > 0.0 || self.theirs.until.is_some() {
+            self.theirs.add(amount, now);
+        }
+        if amount > 0.0 {
+            self.take(amount, now);
+        }
+    }
+
+    /// Takes in a reading. Returns the level that follows from it, if it is news.
+    pub(super) fn read(
+        &mut self,
+        reading: Reading,
+        sent: Instant,
+        mark: f64,
+        now: Instant,
+    ) -> Option<f64> {
+        let remaining = reading
             .remaining
-            .filter(|left| left.is_finite() && *left >= 0.0)
-        else {
-            return;
-        };
+            .filter(|left| left.is_finite() && *left >= 0.0)?;
         if self.sent.is_some_and(|last| sent < last) {
-            return;
+            return None;
         }
         let limit = reading.limit.unwrap_or(self.limit).max(remaining);
         if let Some(reset) = reading
@@ -186,10 +256,22 @@ impl Bucket {
         self.seen = remaining;
         self.seen_mark = mark;
         self.top = self.top.max(remaining);
-        self.left = Some(remaining - (self.spent - mark).max(0.0));
+        self.left = Some(remaining - (self.spent - mark));
         let dt = now.saturating_duration_since(self.at).as_secs_f64();
         self.lately *= faded(dt / PACE);
         self.at = now;
         self.since.get_or_insert(now);
+        self.left
+    }
+
+    /// Goes on from the level that others have read just now. Who has read none knows too little of the
+    /// limit for that.
+    pub(super) fn correct(&mut self, level: f64, now: Instant) {
+        if self.left.is_some() {
+            let dt = now.saturating_duration_since(self.at).as_secs_f64();
+            self.lately *= faded(dt / PACE);
+            self.left = Some(level.min(self.limit));
+            self.at = self.at.max(now);
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) use self::shared::Spending;
+pub(crate) use self::shared::{Readings, Spending};
 use self::{allowed::Allowed, bucket::Bucket};
 use super::pacing::Pacing;
 
@@ -41,6 +41,8 @@ pub(crate) struct Capacity {
     /// What is set for it, where something is.
     allowed: Option<Box<Allowed>>,
     pacing: Pacing,
+    /// How many others may take what is left before it is our turn.
+    turn: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,6 +114,7 @@ impl Capacity {
             tokens: Bucket::new(now),
             allowed: None,
             pacing: Pacing::new(now),
+            turn: 0.0,
         }
     }
 
@@ -144,11 +147,12 @@ impl Capacity {
             }
             _ => {}
         }
-        let told = self.requests.free_at(1.0, now);
-        let told = told.max(self.tokens.free_at(tokens, now));
+        let turn = self.turn;
+        let told = self.requests.free_at(1.0, turn, now);
+        let told = told.max(self.tokens.free_at(tokens, turn, now));
         let allowed = self.allowed.as_ref();
-        let told = told.max(allowed.and_then(|it| it.free_at(tokens, now)));
-        if let Some(at) = told.max(self.pacing.free_at(tokens, now)) {
+        let told = told.max(allowed.and_then(|it| it.free_at(tokens, turn, now)));
+        if let Some(at) = told.max(self.pacing.free_at(tokens, turn, now)) {
             return Room::Expected(at);
         }
         match self.phase {
@@ -172,12 +176,12 @@ impl Capacity {
         if self.phase != Phase::Open || self.pacing.is_capped() {
             return None;
         }
-        if self.requests.free_at(1.0, now).is_some() {
+        if self.requests.free_at(1.0, self.turn, now).is_some() {
             return None;
         }
-        let below = self.tokens.free_below(now);
+        let below = self.tokens.free_below(self.turn, now);
         match &self.allowed {
-            Some(allowed) => Some(below.min(allowed.free_below(now)?)),
+            Some(allowed) => Some(below.min(allowed.free_below(self.turn, now)?)),
             None => Some(below),
         }
     }
@@ -211,12 +215,12 @@ impl Capacity {
 
     /// Returns the position in the stream of own requests and tokens, to be given back with the
     /// reading that the answer to the request being sent now will bring.
-    pub(crate) fn mark(&self) -> (f64, f64) {
-        (self.requests.spent, self.tokens.spent)
+    pub(crate) fn mark(&self, now: Instant) -> (f64, f64) {
+        (self.requests.mark(now), self.tokens.mark(now))
     }
 
     /// Takes in the limits that an answer reported; `sent` is when its request left and `mark` what
-    /// [`mark`](Self::mark) said then.
+    /// [`mark`](Self::mark) said then. Returns what is left of requests and of tokens, where that is news.
     pub(crate) fn read(
         &mut self,
         requests: Reading,
@@ -224,9 +228,11 @@ impl Capacity {
         sent: Instant,
         mark: (f64, f64),
         now: Instant,
-    ) {
-        self.requests.read(requests, sent, mark.0, now);
-        self.tokens.read(tokens, sent, mark.1, now);
+    ) -> [Option<f64>; 2] {
+        [
+            self.requests.read(requests, sent, mark.0, now),
+            self.tokens.read(tokens, sent, mark.1, now),
+        ]
     }
 
     /// Takes in a refusal. `wait` is what the provider said, `quota` whether waiting a minute is

@@ -74,7 +74,7 @@ fn three_bare_refusals_in_a_row_pause_doubling() {
 fn headers_leave_before_the_wall_and_refill() {
     let t0 = Instant::now();
     let mut capacity = Capacity::new(t0);
-    let mark = capacity.mark();
+    let mark = capacity.mark(t0);
     capacity.take(10.0, t0);
     // 60 per minute, 3 left after ours: a second each.
     capacity.read(
@@ -164,7 +164,7 @@ fn the_wall_is_foretold_from_the_own_pace() {
     let mut left = 600.0;
     for n in 0..600_u32 {
         let now = t0 + Duration::from_secs_f64(f64::from(n) / 15.0);
-        let mark = capacity.mark();
+        let mark = capacity.mark(now);
         capacity.take(0.0, now);
         left = f64::min(left + 10.0 / 15.0, 600.0) - 1.0;
         capacity.read(reading(left), Reading::default(), now, mark, now);
@@ -192,7 +192,7 @@ fn a_limit_that_is_set_holds_beside_what_headers_say() {
     let start = Instant::now();
     let mut capacity = Capacity::new(start);
     capacity.allow(Some(60.0), None, start);
-    let mark = capacity.mark();
+    let mark = capacity.mark(start);
     capacity.read(
         Reading {
             limit: Some(1000.0),

@@ -220,6 +220,7 @@ impl Link {
             }
             self.take_in(router, scope, totals, current, now);
         }
+        router.take_turns(answer.instances, now);
         // What belongs to a scope that the store passed over, or that went with a reload.
         let lost = pending.map_or(0, |pending| pending.increments());
         self.counts.dropped = self.counts.dropped.saturating_add(lost);
@@ -267,6 +268,7 @@ impl Link {
         let mut buckets = totals.buckets;
         buckets.retain(|bucket| (oldest..=current).contains(&bucket.number));
         buckets.sort_by_key(|bucket| bucket.number);
+        let mut silent = true;
         for bucket in buckets {
             side.seen = Some(Seen {
                 bucket: bucket.number,
@@ -284,6 +286,7 @@ impl Link {
             } else {
                 BUCKET.saturating_mul(u32::try_from(past).unwrap_or(u32::MAX))
             };
+            silent &= past >= 2;
             let counters: Vec<_> = rises.iter().map(|rise| (rise.counter, rise.by)).collect();
             let mut unknown = vec![false; rises.len()];
             let absorbed = router.absorb(scope, &counters, ago, now, |at| {
@@ -298,6 +301,9 @@ impl Link {
                     known.others.insert(rise.name, rise.to);
                 }
             }
+        }
+        if silent {
+            router.absorb(scope, &[], Duration::ZERO, now, |_| {});
         }
     }
 }

@@ -29,6 +29,7 @@ impl Metrics {
     pub fn refresh_store(&self, writes: Writes) {
         self.absolute(&names::STORE_WRITES, &[], writes.done);
         self.absolute(&names::STORE_FAILURES, &[], writes.failed);
+        self.absolute(&names::STORE_REFUSALS, &[], writes.refused);
     }
 
     fn count(&self, counts: &Counts) {

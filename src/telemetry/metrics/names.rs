@@ -106,4 +106,6 @@ metrics! {
         "Snapshots of the state that were written.";
     STORE_FAILURES = "outcome_store_failures_total" Counter Count []
         "Snapshots of the state that could not be written.";
+    STORE_REFUSALS = "outcome_store_refusals_total" Counter Count []
+        "Snapshots of the state, or parts of one, that were found at the start and not believed.";
 }
