@@ -310,7 +310,8 @@ async fn f44_a_replica_is_refused_until_it_is_promoted() {
         return;
     };
     let port = primary.port().to_string();
-    let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {port}")]).unwrap();
+    let replica = Server::start(&[]).unwrap();
+    replica.tell(&["REPLICAOF", "127.0.0.1", &port]);
     let mut one = Instance::new(1, replica.store());
     let batch = one.batch(&[("ok", 1)]);
     refused(
@@ -361,7 +362,10 @@ async fn a_cluster_of_one_node_works_and_a_part_of_one_is_told() {
         error.is_lacking() && error.to_string().contains("cluster"),
         "{error}"
     );
-    server.tell(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let slots: Vec<_> = (0..16_384).map(|slot| slot.to_string()).collect();
+    let mut add = vec!["CLUSTER", "ADDSLOTS"];
+    add.extend(slots.iter().map(String::as_str));
+    server.tell(&add);
     let since = Instant::now();
     while one.exchange(&batch).await.is_err() {
         assert!(
