@@ -118,6 +118,24 @@ async fn f43_a_server_that_hangs_delays_nobody_beyond_the_limits() {
 }
 
 #[tokio::test]
+async fn what_failed_a_while_ago_is_not_the_answer_now() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let limit = Duration::from_millis(100);
+    let store = RedisStore::builder(server.url())
+        .connect_timeout(limit)
+        .build();
+    let one = store.unwrap();
+    server.freeze();
+    let given_up = timeout(Duration::from_millis(20), one.exchange(&Batch::new(1, 0))).await;
+    assert!(given_up.is_err(), "{given_up:?}");
+    sleep(2 * limit).await;
+    server.thaw();
+    one.exchange(&Batch::new(1, 0)).await.unwrap();
+}
+
+#[tokio::test]
 async fn f44_a_lost_answer_does_not_count_twice() {
     let Some(server) = Server::start(&[]) else {
         return;

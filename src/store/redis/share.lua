@@ -193,6 +193,12 @@ if budget > 0 then
   -- What was seen in the future is of another clock.
   local seen = seen_bucket and seen_bucket <= current + 1
   if seen then first = math.max(first, seen_bucket - 1) end
+  if current - first > 2 then
+    -- Of a scope where nothing happens, or nothing has yet.
+    local keys = {}
+    for number = first, current do keys[#keys + 1] = key_of(number) end
+    if redis.call('EXISTS', unpack(keys)) == 0 then first = current + 1 end
+  end
   for number = first, current do
     local version, fields = version_now, fields_now
     if number < current or not version then version, fields = stamp_of(number) end
