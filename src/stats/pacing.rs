@@ -2,8 +2,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After which time it is somebody else's turn.
-const TURN: Duration = Duration::from_millis(250);
 /// How far back the accepted rate is measured.
 const WINDOW: f64 = 10.0;
 const ENOUGH: f64 = 5.0;
@@ -69,15 +67,10 @@ impl Pacing {
         }
     }
 
-    /// Returns when the cap has room for a request of `tokens`, if that is not now; `turn` is how many
-    /// others may take as much at the same time.
-    pub(crate) fn free_at(&self, tokens: f64, turn: f64, now: Instant) -> Option<Instant> {
+    /// Returns when the cap has room for a request of `tokens`, if that is not now.
+    pub(crate) fn free_at(&self, tokens: f64, now: Instant) -> Option<Instant> {
         let cap = self.cap?;
         let (requests, left) = cap.level(now);
-        let most = (cap.requests * cap.growth(now) * BURST).max(1.0);
-        if turn > 0.0 && requests >= 1.0 && requests < (1.0 + turn).min(most) {
-            return Some(now + TURN);
-        }
         let wait = |need: f64, left: f64, rate: f64| {
             if left >= need || rate <= 0.0 {
                 0.0

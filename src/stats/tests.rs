@@ -111,7 +111,7 @@ proptest! {
             } else {
                 pacing.take(1.0, tokens, now);
             }
-            if let Some(until) = pacing.free_at(tokens, 0.0, now) {
+            if let Some(until) = pacing.free_at(tokens, now) {
                 prop_assert!(until > now && until <= now + Duration::from_secs(60));
             }
         }

@@ -15,6 +15,7 @@
 )]
 
 mod faults;
+mod fleet;
 mod hostile;
 mod poison;
 mod proxy;

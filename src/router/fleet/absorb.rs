@@ -13,15 +13,6 @@ use crate::stats::{Readings, Spending, TaskKey, Witnessed};
 const MOST: u64 = 100_000;
 const MOST_TOKENS: u64 = 1_000_000_000;
 
-/// What became of what others told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Absorbed {
-    /// Counters that were understood.
-    pub(crate) taken: u64,
-    /// Those that are of a target or a task which is not known here, or are none of ours.
-    pub(crate) unknown: u64,
-}
-
 impl OutcomeRouter {
     /// Takes in by how much others have let the counters of a scope rise, about `ago`. `unknown` is told
     /// the number of each that means nothing here, yet.
@@ -32,7 +23,7 @@ impl OutcomeRouter {
         ago: Duration,
         now: Instant,
         unknown: impl FnMut(usize),
-    ) -> Absorbed {
+    ) {
         match scope {
             ScopeOf::Group(scope) => self.inner.absorb_group(scope, rises, ago, now, unknown),
             ScopeOf::Pool(scope) => self.inner.absorb_pool(scope, rises, ago, now, unknown),
@@ -71,10 +62,9 @@ impl Inner {
         ago: Duration,
         now: Instant,
         mut unknown: impl FnMut(usize),
-    ) -> Absorbed {
-        let mut absorbed = Absorbed::default();
+    ) {
         let Some(index) = self.groups.iter().position(|entry| entry.scope == scope) else {
-            return absorbed;
+            return;
         };
         let mut spent = Spending::default();
         let (mut requests_left, mut tokens_left) = (Readings::default(), Readings::default());
@@ -104,10 +94,7 @@ impl Inner {
                 },
                 _ => false,
             };
-            if known {
-                absorbed.taken += 1;
-            } else {
-                absorbed.unknown += 1;
+            if !known {
                 unknown(at);
             }
         }
@@ -150,7 +137,6 @@ impl Inner {
         for target in self.targets.iter().filter(|it| it.group == index) {
             self.post(target, &mut group, now);
         }
-        absorbed
     }
 
     /// Returns what is known so far of a target of the group.
@@ -179,10 +165,9 @@ impl Inner {
         ago: Duration,
         now: Instant,
         mut unknown: impl FnMut(usize),
-    ) -> Absorbed {
-        let mut absorbed = Absorbed::default();
+    ) {
         let Some(pool) = self.pools.iter().find(|entry| entry.scope == scope) else {
-            return absorbed;
+            return;
         };
         let mut cells: HashMap<(usize, u64), OfCell> = HashMap::new();
         let targets = self.targets.get(pool.targets.clone()).unwrap_or_default();
@@ -199,7 +184,6 @@ impl Inner {
                 _ => None,
             };
             let Some(place) = place else {
-                absorbed.unknown += 1;
                 unknown(at);
                 continue;
             };
@@ -214,7 +198,7 @@ impl Inner {
             }
         }
         if cells.is_empty() {
-            return absorbed;
+            return;
         }
         pool.beliefs.change(|quality| {
             for ((target, task), cell) in &cells {
@@ -223,16 +207,11 @@ impl Inner {
                     || quality.absorb(*target, task, &cell.scores, ago, now))
                     && (cell.forms == (0, 0)
                         || quality.absorb_forms(*target, task, cell.forms, ago, now));
-                let count = cell.from.len() as u64;
-                if known {
-                    absorbed.taken += count;
-                } else {
-                    absorbed.unknown += count;
+                if !known {
                     cell.from.iter().copied().for_each(&mut unknown);
                 }
             }
         });
-        absorbed
     }
 }
 

@@ -152,7 +152,7 @@ impl Capacity {
         let told = told.max(self.tokens.free_at(tokens, turn, now));
         let allowed = self.allowed.as_ref();
         let told = told.max(allowed.and_then(|it| it.free_at(tokens, turn, now)));
-        if let Some(at) = told.max(self.pacing.free_at(tokens, turn, now)) {
+        if let Some(at) = told.max(self.pacing.free_at(tokens, now)) {
             return Room::Expected(at);
         }
         match self.phase {

@@ -111,7 +111,7 @@ impl Reader<'_> {
             validity: terms.validity,
             sd: sd(PRIOR_WIDTH),
             exploring_sd: sd(EXPLORING_WIDTH),
-            level: terms.level,
+            level,
             task_effect: terms.effect,
             drift: terms.drift + terms.own_drift,
             cell_mass: terms.cell_mass,

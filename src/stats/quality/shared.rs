@@ -5,6 +5,9 @@ use tokio::time::Instant;
 use super::{Cell, FAST, FORM, Quality, SLOW};
 use crate::stats::tasks::TaskKey;
 
+/// In how many steps many scores are taken in.
+const STEPS: u32 = 16;
+
 impl Cell {
     /// Adds what others contributed to another cell that becomes part of this one.
     pub(in crate::stats) fn add_others(&mut self, other: &Self) {
@@ -41,7 +44,6 @@ impl Quality {
         let new = new.max(0).unsigned_abs();
         let slow_age = self.slow.aging.advance_by(new, now);
         let fast_age = self.fast.aging.advance_by(new, now);
-        let terms = self.reader(task, now).terms(target);
         self.rebase_when_due();
         let slow_each = self.slow.aging.remains(ago);
         let fast_each = self.fast.aging.remains(ago);
@@ -53,10 +55,15 @@ impl Quality {
             slow_weight = each(cell.others[SLOW].admit_in(new, slow_each, slow));
             fast_weight = each(cell.others[FAST].admit_in(new, fast_each, fast));
         }
-        for (score, count) in scores {
-            let count = f64::from(*count);
-            let weights = (count * slow_weight, count * fast_weight);
-            self.learn(target, task, score.clamp(0.0, 1.0), &terms, weights);
+        // What one sum takes in, the others must know of: all at once, each would explain the whole.
+        let steps = new.clamp(1, STEPS);
+        for _ in 0..steps {
+            let terms = self.reader(task, now).terms(target);
+            for (score, count) in scores {
+                let count = f64::from(*count) / f64::from(steps);
+                let weights = (count * slow_weight, count * fast_weight);
+                self.learn(target, task, score.clamp(0.0, 1.0), &terms, weights);
+            }
         }
         self.note_outlier(target, task);
         true

@@ -21,6 +21,8 @@ const BUCKET: Duration = Duration::from_secs(10);
 /// Counters of one bucket that are looked at: as many as all instances can have in it.
 const PER_BUCKET: usize = 65_536;
 const NOTES: usize = 256;
+/// Counters of a bucket that are looked at again until they are understood or gone.
+const PUZZLING: usize = 4_096;
 
 /// One instance's side of the exchange: what it has yet to tell, and what of the others' it has taken in.
 ///
@@ -77,6 +79,8 @@ struct Known {
     own: HashMap<Box<str>, u64>,
     /// What of the others' was taken in.
     others: HashMap<Box<str>, u64>,
+    /// What was not understood: of a target or a task that may be known later.
+    puzzling: Vec<(Box<str>, u64)>,
 }
 
 impl Link {
@@ -268,37 +272,44 @@ impl Link {
         let mut buckets = totals.buckets;
         buckets.retain(|bucket| (oldest..=current).contains(&bucket.number));
         buckets.sort_by_key(|bucket| bucket.number);
-        let mut silent = true;
         for bucket in buckets {
             side.seen = Some(Seen {
                 bucket: bucket.number,
                 version: bucket.version,
             });
-            let known = side.buckets.entry(bucket.number).or_default();
-            let rises = known.rises(bucket.counters);
+            side.buckets.entry(bucket.number).or_default().puzzling = bucket.counters;
+        }
+        let mut silent = true;
+        for (number, known) in &mut side.buckets {
+            let counters = mem::take(&mut known.puzzling);
+            let rises = known.rises(counters);
             if rises.is_empty() {
                 continue;
             }
-            let past = current.saturating_sub(bucket.number);
+            let past = current.saturating_sub(*number);
+            silent &= past >= 2;
             // The one before is still being finished by those who are late.
             let ago = if past < 2 {
                 Duration::ZERO
             } else {
                 BUCKET.saturating_mul(u32::try_from(past).unwrap_or(u32::MAX))
             };
-            silent &= past >= 2;
             let counters: Vec<_> = rises.iter().map(|rise| (rise.counter, rise.by)).collect();
             let mut unknown = vec![false; rises.len()];
-            let absorbed = router.absorb(scope, &counters, ago, now, |at| {
+            router.absorb(scope, &counters, ago, now, |at| {
                 if let Some(unknown) = unknown.get_mut(at) {
                     *unknown = true;
                 }
             });
-            self.counts.unknown = self.counts.unknown.saturating_add(absorbed.unknown);
             for (rise, unknown) in rises.into_iter().zip(unknown) {
                 if !unknown {
                     self.counts.taken = self.counts.taken.saturating_add(rise.by);
                     known.others.insert(rise.name, rise.to);
+                } else if known.puzzling.len() < PUZZLING {
+                    self.counts.unknown += 1;
+                    let own = known.own.get(&rise.name).copied().unwrap_or(0);
+                    let total = rise.to.saturating_add(own);
+                    known.puzzling.push((rise.name, total));
                 }
             }
         }

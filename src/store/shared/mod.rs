@@ -5,8 +5,6 @@ mod exchange;
 mod link;
 mod memory;
 mod sharing;
-#[cfg(test)]
-mod tests;
 
 pub use self::{
     error::StoreError,
