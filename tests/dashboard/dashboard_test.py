@@ -1,4 +1,4 @@
-"""Looks at the dashboard as a person on call would: the demonstration's story, then odd names.
+"""Looks at the dashboard as a person on call would: the demonstration's story, odd names, a fleet.
 
 usage: dashboard_test.py BINARY PICTURES
 """
@@ -10,6 +10,8 @@ import time
 import traceback
 
 from browser import Browser
+from fleet import TESTS as FLEET
+from fleet import Fleet
 from gateway import Gateway, ask
 from provider import Provider
 
@@ -317,13 +319,25 @@ def names(binary, page):
         return done
 
 
+def fleet(binary, page):
+    page.fleet = Fleet(binary)
+    try:
+        page.gateway = page.fleet.gateways[0]
+        page.base = page.fleet.base
+        page.open(page.base)
+        page.until("the page", "return !document.getElementById('content').hidden")
+        return run([*FLEET, nothing_went_wrong_and_nobody_else_was_asked], page)
+    finally:
+        page.fleet.close()
+
+
 def main():
     binary, pictures = sys.argv[1:]
     page = Browser(pictures)
     page.gateway = None
     passed = failed = 0
     try:
-        for part in (story, names):
+        for part in (story, names, fleet):
             good, bad = part(binary, page)
             passed, failed = passed + good, failed + bad
             page.gateway.stop()

@@ -11,6 +11,10 @@ if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; the
     as_root apt-get update -q
     as_root apt-get install -qy --no-install-recommends chromium chromium-driver fonts-dejavu-core
 fi
+if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then
+    as_root apt-get update -q
+    as_root apt-get install -qy --no-install-recommends redis-server
+fi
 if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
@@ -23,4 +27,4 @@ if [ -z "${OUTCOME_GATEWAY:-}" ]; then
 fi
 mkdir -p "$target/dashboard"
 export PYTHONDONTWRITEBYTECODE=1
-exec timeout 150 "$venv/bin/python" "$here/dashboard_test.py" "$OUTCOME_GATEWAY" "$target/dashboard"
+exec timeout 200 "$venv/bin/python" "$here/dashboard_test.py" "$OUTCOME_GATEWAY" "$target/dashboard"

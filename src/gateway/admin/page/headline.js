@@ -14,6 +14,8 @@ const BRIEF_S = 3;
 const MOVED = 0.08;
 const LATELY_S = 15;
 const SHOWN = 4;
+// An exchange that is this late is worth a word: a store that is there is asked several times a second.
+const UNSHARED_S = 5;
 
 const blocked = (target) => target.drained || BLOCKED.has(target.state);
 const share = (target) => target.share_now ?? target.share ?? 0;
@@ -70,9 +72,18 @@ export function sentences(view, moved) {
   const names = view.pools.flatMap((pool) => pool.targets.map((target) => target.name));
   const several = new Set(names.filter((name, index) => names.indexOf(name) !== index));
   const lines = view.pools.flatMap((pool) => of_pool(pool, several, view.at, moved(pool)));
+  if (unshared(view.fleet)) {
+    const words = "Nothing is shared with other instances";
+    lines.push({ level: "note", icon: "lost", about: "fleet", text: words });
+  }
   if (lines.length === 0) lines.push(calm(view));
   const order = (line) => -LEVELS.indexOf(line.level);
   return lines.sort((one, other) => order(one) - order(other));
+}
+
+function unshared(fleet) {
+  if (!fleet || fleet.connected || !fleet.trouble) return false;
+  return !known(fleet.last_exchange_s) || fleet.last_exchange_s > UNSHARED_S;
 }
 
 function calm(view) {

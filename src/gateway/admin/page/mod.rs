@@ -64,6 +64,7 @@ const ASSETS: &[(&str, &str, &[u8])] = assets! {
     JS "dom.js" from "dom.js",
     JS "explain.js" from "explain.js",
     JS "feed.js" from "feed.js",
+    JS "fleet.js" from "fleet.js",
     JS "format.js" from "format.js",
     JS "headline.js" from "headline.js",
     JS "history.js" from "history.js",

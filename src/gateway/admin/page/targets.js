@@ -153,6 +153,7 @@ class Row {
     return [
       this.part("flight", "span", { class: "main" }),
       this.part("attempts", "span", { class: "sub" }),
+      this.part("others", "span", { class: "sub others" }),
     ];
   }
 
@@ -260,6 +261,10 @@ class Row {
       target.limited > 0 ? `${count(target.limited)} refused` : "",
     ].filter(Boolean);
     text(parts.attempts, bad.join(", ") || `${count(target.attempts)} calls`);
+    const heard = target.of_others > 0;
+    parts.others.hidden = !heard;
+    text(parts.others, heard ? `${count(target.of_others)} elsewhere` : "");
+    attribute(parts.others, "title", heard ? "Attempts that other instances have told of" : null);
   }
 
   updateActions(target) {
