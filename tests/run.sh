@@ -73,6 +73,7 @@ if [ -n "$full" ]; then
     SNAPSHOT_TASKS=100 cargo test --locked --all-features --test snapshot -- --nocapture
     step "the store, long forms"
     STORE_FULL=1 cargo test --locked --all-features --test store
+    STORE_FULL=1 cargo test --locked --all-features --test gateway fleet:: -- --nocapture
     step "how good the decisions are, against the reference"
     cargo run --locked --release -q --example simulate -- --compare benches/quality/reference.tsv
     step "property tests, twenty times the cases"

@@ -8,6 +8,7 @@ use crate::{
     classify::{Class, Usage, Verdict},
     hints::Candidates,
     router::{Outcome, OutcomeRouter, PickRequest, Pool, Price, Target},
+    store::FleetState,
 };
 
 struct Watched {
@@ -205,4 +206,34 @@ fn the_recorder_is_bounded_and_takes_any_metric() {
     assert_eq!(text.lines().count(), 50_001);
     assert!(text.contains("my_counter{n=\"49999\"} 49999\n"));
     assert!(!text.contains("late"));
+}
+
+#[test]
+fn how_sharing_goes_is_told_where_anything_is_shared() {
+    let watched = Watched::of_two();
+    assert!(!watched.text().contains("\noutcome_fleet_"));
+    let state = FleetState {
+        instances: 3,
+        dropped: 7,
+        ..FleetState::default()
+    };
+    watched.metrics.refresh_fleet(&state);
+    watched.assert(&[
+        "outcome_fleet_instances 3",
+        "outcome_fleet_connected 0",
+        "outcome_fleet_exchange_age_seconds +Inf",
+        "outcome_fleet_dropped_total 7",
+    ]);
+    let state = FleetState {
+        connected: true,
+        last_exchange_s: Some(0.25),
+        taken: 5,
+        ..state
+    };
+    watched.metrics.refresh_fleet(&state);
+    watched.assert(&[
+        "outcome_fleet_connected 1",
+        "outcome_fleet_exchange_age_seconds 0.25",
+        "outcome_fleet_taken_total 5",
+    ]);
 }

@@ -13,6 +13,7 @@ mod access;
 mod admin;
 mod feedback;
 #[cfg(unix)]
+#[allow(clippy::print_stdout, reason = "what was measured is told")]
 mod fleet;
 mod hints;
 #[cfg(unix)]

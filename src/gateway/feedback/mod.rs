@@ -145,11 +145,11 @@ impl Taken {
     }
 
     fn told(self, item: &Item) -> Value {
-        let mut told = json!({ "id": item.id, "taken": true, "outcome": self.id.to_string() });
-        if self.passed_on {
-            told["passed_on"] = true.into();
+        let outcome = self.id.to_string();
+        match self.passed_on {
+            false => json!({ "id": item.id, "taken": true, "outcome": outcome }),
+            true => json!({ "id": item.id, "taken": true, "passed_on": true, "outcome": outcome }),
         }
-        told
     }
 }
 

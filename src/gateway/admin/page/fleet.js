@@ -44,7 +44,7 @@ function words(fleet) {
 }
 
 function counts(fleet) {
-  const shown = [`${count(fleet.sent)} sent`, `${count(fleet.taken)} taken`];
+  const shown = [`${count(fleet.sent)} counts sent`, `${count(fleet.taken)} taken`];
   shown.push(`${count(fleet.dropped)} lost`);
   if (fleet.unknown > 0) shown.push(`${count(fleet.unknown)} not known here`);
   return shown.join(" \u00b7 ");
