@@ -14,6 +14,7 @@
     reason = "tests"
 )]
 
+mod books;
 mod faults;
 mod fleet;
 mod hostile;
