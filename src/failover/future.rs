@@ -70,7 +70,7 @@ struct Run {
     layer: FailoverLayer,
     parts: Parts,
     /// The body, where it can be sent again.
-    body: Option<(VecDeque<Bytes>, Option<HeaderMap>)>,
+    body: Option<(VecDeque<Bytes>, Option<Box<HeaderMap>>)>,
     call: Call,
     attempts: u32,
     /// Which attempt of the call came of the last one here.
@@ -295,7 +295,9 @@ impl Run {
     fn begin<B: Body<Data = Bytes>>(&mut self, has_spare: bool) -> Request<RequestBody<B>> {
         self.attempts += 1;
         self.mark = Mark::new();
-        let mut parts = self.parts.clone();
+        // What came goes out, since it has room for more headers; a clone has none.
+        let clone = self.parts.clone();
+        let mut parts = mem::replace(&mut self.parts, clone);
         parts.extensions.insert(self.mark.clone());
         // With an answer at hand, nobody who has to be waited for is better.
         let patience = if has_spare {
@@ -311,7 +313,6 @@ impl Run {
     /// Says what becomes of the call after an attempt.
     fn after<R, E: 'static>(&self, result: &Result<Response<R>, E>, has_spare: bool) -> After {
         let router = &self.layer.router;
-        let now = router.now();
         let give_up = if has_spare {
             After::Spare
         } else {
@@ -328,13 +329,14 @@ impl Run {
         let verdict = ended(verdict, result);
         let Some(verdict) = verdict.filter(|verdict| verdict.class != Class::Success) else {
             if self.call.is_to_be_asked_again(index) {
-                return self.cascade(target, &routed, now);
+                return self.cascade(target, &routed, router.now());
             }
             if self.attempts > 1 {
-                self.layer.budget.refund(now);
+                self.layer.budget.refund(router.now());
             }
             return After::Deliver;
         };
+        let now = router.now();
         let settings = &self.layer.settings;
         let judged = (&verdict, says_no(result));
         let repeat = repeat_routed(router, settings, &self.call, (target, &routed), judged);

@@ -1,4 +1,11 @@
-use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -7,7 +14,7 @@ use http_body::Body as _;
 use tokio::{
     sync::Semaphore,
     task::spawn_blocking,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -24,7 +31,7 @@ use super::{
 };
 use crate::{
     dialect::{self, Dialect, Endpoint, Located, Unroutable},
-    route::{Collected, Collector, Known, RequestBody, inspect},
+    route::{Collected, Collector, Known, RequestBody, inspect, reframe},
     router::{OutcomeRouter, Passed},
 };
 
@@ -151,8 +158,7 @@ impl Call {
             self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
         })?;
         let mut share = rules.budget.share();
-        let collected = timeout(UPLOAD, self.collect(body, rules, &mut share));
-        let mut chunks = collected.await.unwrap_or_else(|_| Err(self.too_slow()))?;
+        let mut chunks = self.collect(body, rules, &mut share).await?;
         if let Some(coding) = coding {
             let decoded = self.decode(coding, chunks, rules, &mut share).await?;
             chunks = VecDeque::from([decoded]);
@@ -170,7 +176,8 @@ impl Call {
             located: located.clone(),
         });
         // The body has its true length from here on, and no trailers.
-        parts.headers.remove(header::CONTENT_LENGTH);
+        let len = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        reframe(&mut parts.headers, len, false);
         parts.headers.remove(header::TRAILER);
         Ok(Admitted {
             request: Request::from_parts(parts, RequestBody::whole(chunks, None)),
@@ -188,26 +195,24 @@ impl Call {
         let max_body = rules.router.max_body();
         let mut collector = Collector::new(body, max_body);
         // One timer, set forward with each part.
-        let mut idle = pin!(sleep(rules.body_idle_timeout));
+        let now = Instant::now();
+        let end = now + UPLOAD;
+        let idle = |now: Instant| end.min(now + rules.body_idle_timeout);
+        let mut patience = pin!(sleep_until(idle(now)));
         loop {
             let seen = collector.len();
-            let progress = std::future::poll_fn(|cx| match collector.poll(cx) {
-                std::task::Poll::Pending if collector.len() > seen => std::task::Poll::Ready(None),
-                polled => polled.map(Some),
-            });
-            let progress = tokio::select! {
-                biased;
-                progress = progress => Ok(progress),
-                () = idle.as_mut() => Err(()),
-            };
+            let progress = poll_fn(|cx| match collector.poll(cx) {
+                Poll::Ready(collected) => Poll::Ready(Ok(Some(collected))),
+                Poll::Pending if collector.len() > seen => Poll::Ready(Ok(None)),
+                Poll::Pending => patience.as_mut().poll(cx).map(Err),
+            })
+            .await;
             // What is announced is not yet here, and may never be.
             share
                 .resize(collector.len())
                 .map_err(|Exhausted| self.out_of_memory())?;
             match progress {
-                Ok(None) => idle
-                    .as_mut()
-                    .reset(Instant::now() + rules.body_idle_timeout),
+                Ok(None) => patience.as_mut().reset(idle(Instant::now())),
                 Ok(Some(Ok(Collected::Whole { chunks, .. }))) => return Ok(chunks),
                 Ok(Some(Err(_) | Ok(Collected::TooLarge { .. }))) => {
                     return Err(self.too_large(max_body));

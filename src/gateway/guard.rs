@@ -3,12 +3,12 @@ use std::borrow::Cow;
 use http::{HeaderValue, Request, StatusCode, Uri, Version, header, uri::Authority};
 
 /// Looks for the forms of a request that two servers in a row may read differently, and that an
-/// honest client never sends.
+/// honest client never sends. Returns which host it is addressed to.
 ///
 /// Two lengths are not seen here: hyper refuses those that differ, lets `Transfer-Encoding` win over
 /// `Content-Length` and closes such a connection after its answer (RFC 9112, 6.3). What goes on to
 /// an upstream is framed anew in any case.
-pub(super) fn inspect<B>(request: &Request<B>) -> Result<(), &'static str> {
+pub(super) fn inspect<B>(request: &Request<B>) -> Result<Option<Authority>, &'static str> {
     let headers = request.headers();
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next();
@@ -23,12 +23,13 @@ pub(super) fn inspect<B>(request: &Request<B>) -> Result<(), &'static str> {
         Some(Ok(host)) => Some(host),
         None => None,
     };
-    if let (Some(asked), Some(host)) = (request.uri().authority(), host)
+    let asked = request.uri().authority();
+    if let (Some(asked), Some(host)) = (asked, &host)
         && !asked.as_str().eq_ignore_ascii_case(host.as_str())
     {
         return Err("The request is addressed to another host than its Host header says.");
     }
-    Ok(())
+    Ok(host.or_else(|| asked.cloned()))
 }
 
 /// The names that this server answers to.
@@ -44,17 +45,14 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// Checks what [`inspect`] has found sound.
+    /// Checks what [`inspect`] has found sound, and addressed to the host `asked`.
     pub(super) fn check<B>(
         &self,
         request: &Request<B>,
+        asked: Option<&Authority>,
     ) -> Result<(), (StatusCode, Cow<'static, str>)> {
         let headers = request.headers();
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| Authority::try_from(host.as_bytes()).ok())
-            .or_else(|| request.uri().authority().cloned());
-        let host = host.as_ref().map(Authority::host);
+        let host = asked.map(Authority::host);
         if let Some(host) = host.filter(|host| !self.answers_to(host)) {
             let shown: String = host.chars().take(100).collect();
             let message = format!(
@@ -106,7 +104,8 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let checked = hosts.check(&request.body(()).unwrap());
+        let request = request.body(()).unwrap();
+        let checked = hosts.check(&request, inspect(&request).unwrap().as_ref());
         checked.err().map(|(status, _)| status.as_u16())
     }
 
@@ -150,7 +149,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        inspect(&request.body(()).unwrap())
+        inspect(&request.body(()).unwrap()).map(drop)
     }
 
     #[test]

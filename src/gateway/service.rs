@@ -1,7 +1,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, request::Parts};
 use hyper::ext::Protocol;
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
 use super::{
     access::{Caller, Spending},
@@ -219,7 +219,12 @@ impl Live {
         let call = Call::new();
         let mut ending = Ending::new(rules, &call, caller, place);
         request.extensions_mut().insert(call.clone());
-        match self.stack.clone().oneshot(request).await {
+        let mut stack = self.stack.clone();
+        let answered = match poll_fn(|cx| stack.poll_ready(cx)).await {
+            Ok(()) => stack.call(request).await,
+            Err(error) => Err(error),
+        };
+        match answered {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(located) = located.filter(|_| is_refusal(&parts, &call))

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, header, request::Parts};
+use http::{HeaderValue, Request, Response, header, request::Parts, uri::Scheme};
 use hyper::body::Incoming;
 use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::{
@@ -41,8 +41,9 @@ type HttpClient = Client<Connector, Outbound>;
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// No more than this is read of an answer at once: with what waits to be written to the caller, it is
-/// what a stream holds that nobody reads.
-const BUFFER: usize = 64 * 1024;
+/// what a stream holds that nobody reads. What is read at once is written at once: 64 KiB would be a
+/// whole segment of loopback, 65,483 bytes, and a second one for the rest.
+const BUFFER: usize = 63 * 1024;
 
 /// The client of all upstreams: one call is one attempt, within its timeouts.
 #[derive(Clone)]
@@ -206,6 +207,14 @@ impl Service<Request<Outbound>> for Upstreams {
         let route = self.inner.route(routed.as_ref());
         if let Err(error) = self.inner.complete(&mut parts) {
             return Box::pin(async { Err(error) });
+        }
+        // As the client would write it for each request anew, had it none. HTTP/2 has no such header, and is
+        // spoken over TLS alone.
+        if let Some(upstream) = routed.as_ref().and_then(Routed::upstream)
+            && parts.uri.scheme() == Some(&Scheme::HTTP)
+            && parts.uri.authority() == Some(&upstream.authority)
+        {
+            parts.headers.insert(header::HOST, upstream.host.clone());
         }
         let timeouts = route.timeouts;
         let answered = route.client.request(Request::from_parts(parts, body));

@@ -19,7 +19,7 @@ pub(crate) struct Collector<B: Body> {
     chunks: VecDeque<Bytes>,
     len: usize,
     limit: usize,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
 }
 
 /// What collecting a body came to.
@@ -28,7 +28,7 @@ pub(crate) enum Collected<B: Body> {
     Whole {
         chunks: VecDeque<Bytes>,
         len: usize,
-        trailers: Option<HeaderMap>,
+        trailers: Option<Box<HeaderMap>>,
     },
     /// More than the limit: what was read, and the rest.
     TooLarge {

@@ -53,7 +53,7 @@ pin_project! {
         // The body is read, to see which model it names.
         Collecting { upload: Option<Upload<S, B>> },
         // Nobody is free, but somebody soon will be.
-        Waiting { prepared: Option<Prepared<S>>, sleep: Pin<Box<Sleep>> },
+        Waiting { prepared: Option<Box<Prepared<S>>>, sleep: Pin<Box<Sleep>> },
         // The service was given back meanwhile, and is not ready yet.
         Readying { sending: Option<Sending<S, B>> },
         // The attempt is under way.

@@ -89,5 +89,5 @@ pub use self::{
 pub(crate) use self::{
     prepare::{DryRun, Known},
     refusal::refuse,
-    rewrite::readdress,
+    rewrite::{readdress, reframe},
 };

@@ -23,7 +23,8 @@ pub struct RequestBody<B: Body> {
 
 enum Rest<B: Body> {
     Nothing,
-    Trailers(HeaderMap),
+    /// Rare, and larger than all else together.
+    Trailers(Box<HeaderMap>),
     Error(SyncWrapper<B::Error>),
     Body {
         body: SyncWrapper<Pin<Box<B>>>,
@@ -32,7 +33,7 @@ enum Rest<B: Body> {
 }
 
 impl<B: Body<Data = Bytes>> RequestBody<B> {
-    pub(crate) fn whole(chunks: VecDeque<Bytes>, trailers: Option<HeaderMap>) -> Self {
+    pub(crate) fn whole(chunks: VecDeque<Bytes>, trailers: Option<Box<HeaderMap>>) -> Self {
         let len = length(&chunks);
         // HTTP/1 drops trailers beside a Content-Length, and an exact hint becomes one.
         let hint = match &trailers {
@@ -101,7 +102,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
         }
         this.hint = SizeHint::with_exact(0);
         Poll::Ready(match std::mem::replace(&mut this.rest, Rest::Nothing) {
-            Rest::Trailers(trailers) => Some(Ok(Frame::trailers(trailers))),
+            Rest::Trailers(trailers) => Some(Ok(Frame::trailers(*trailers))),
             Rest::Error(error) => Some(Err(error.into_inner())),
             Rest::Nothing | Rest::Body { .. } => None,
         })

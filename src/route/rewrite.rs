@@ -63,7 +63,7 @@ pub(super) fn rename(
 }
 
 /// Makes the framing headers of a collected body true.
-pub(super) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
+pub(crate) fn reframe(headers: &mut HeaderMap, len: u64, trailers: bool) {
     if trailers {
         // HTTP/1 drops trailers beside a Content-Length: it stays chunked.
         headers.remove(header::CONTENT_LENGTH);

@@ -14,11 +14,12 @@ pub(super) fn is_signed(headers: &HeaderMap) -> bool {
 
 /// Whether the query of a request signs it, as in a link that was made for somebody else.
 pub(super) fn is_presigned(parts: &Parts) -> bool {
-    let mut pairs = parts.uri.query().unwrap_or_default().split('&');
-    pairs.any(|pair| {
+    let is_signature = |pair: &str| {
         let name = pair.split('=').next().unwrap_or_default();
         name.eq_ignore_ascii_case("x-amz-signature")
-    })
+    };
+    let query = parts.uri.query();
+    query.is_some_and(|query| query.split('&').any(is_signature))
 }
 
 /// Takes the signature off a request.

@@ -13,6 +13,9 @@ use crate::dialect::{self, Addressed, Dialect};
 pub struct Upstream {
     pub(crate) scheme: Scheme,
     pub(crate) authority: Authority,
+    /// What a request over HTTP/1 says in its header `Host`.
+    #[cfg(feature = "gateway")]
+    pub(crate) host: HeaderValue,
     pub(crate) base_path: String,
     /// Parameters that every request has to bring, encoded.
     pub(crate) query: Vec<(String, String)>,
@@ -51,6 +54,8 @@ impl Upstream {
                 "upstream: a base URL must not hold a user name or password; use a credential",
             ));
         }
+        #[cfg(feature = "gateway")]
+        let host = host_header(&scheme, &authority)?;
         let path = parts.path_and_query.as_ref();
         if path.is_some_and(|path| path.query().is_some()) {
             return Err(BuildError::new(format!(
@@ -66,6 +71,8 @@ impl Upstream {
         Ok(Self {
             scheme,
             authority,
+            #[cfg(feature = "gateway")]
+            host,
             base_path,
             query: Vec::new(),
             credential: None,
@@ -135,6 +142,18 @@ impl Upstream {
     pub(crate) fn key(&self) -> String {
         format!("{}://{}{}", self.scheme, self.authority, self.base_path)
     }
+}
+
+/// Writes an authority as clients do: without the port that is meant anyway.
+#[cfg(feature = "gateway")]
+fn host_header(scheme: &Scheme, authority: &Authority) -> Result<HeaderValue, BuildError> {
+    let meant = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    let host = match authority.port_u16() {
+        Some(port) if port != meant => authority.as_str(),
+        _ => authority.host(),
+    };
+    HeaderValue::from_str(host)
+        .map_err(|_| BuildError::new("upstream: the base URL has no host that a header can name"))
 }
 
 impl fmt::Debug for Upstream {
@@ -214,5 +233,24 @@ impl Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Credential(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "gateway")]
+    #[test]
+    fn the_host_names_no_port_that_is_meant_anyway() {
+        for (url, host) in [
+            ("http://h/v1", "h"),
+            ("http://h:80", "h"),
+            ("http://h:443", "h:443"),
+            ("https://h:443/v1", "h"),
+            ("https://h:80", "h:80"),
+            ("http://[::1]:80", "[::1]"),
+            ("http://[::1]:8080", "[::1]:8080"),
+        ] {
+            assert_eq!(super::Upstream::new(url).unwrap().host, host, "{url}");
+        }
     }
 }

@@ -63,7 +63,7 @@ struct Original {
     grant: Grant,
     parts: Parts,
     chunks: VecDeque<Bytes>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     call: Call,
     /// Which attempt of the call came of it.
     mark: Mark,

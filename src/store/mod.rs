@@ -1,83 +1,40 @@
-//! What was learned outlives the process: a snapshot in a file.
+//! What was learned, beyond one process: kept over restarts, and shared between instances.
 //!
-//! [`FileStore`] names the file. [`open`](FileStore::open) reads what an earlier process left there;
-//! [`start`](Opened::start) writes it anew every few seconds in which something changed, and
-//! [`stop`](Keeping::stop) a last time. Nothing waits for the disk but the task that does this.
+//! * `FileStore` (feature `store`) keeps what a router has learned in a file of its own machine. Nothing
+//!   in it is exchanged.
+//! * [`Sharing`] lets a router learn together with those of other instances, through an
+//!   [`OutcomeStore`]: [`MemoryStore`] within a process, `RedisStore` (feature `redis`) between processes
+//!   and machines.
 //!
-//! # When
+//! The two go together: an instance that starts knows from its file what it knew itself, and within a
+//! quarter of a second from the store what the others know of the last minutes. With neither, each router
+//! starts with what is configured and learns for itself.
 //!
-//! Wherever a router lives longer than its process should: without it, each restart begins with what
-//! was configured. It is for one process; what is exchanged between several is none of its matter.
+//! No request waits for a disk or for a store.
 //!
-//! # What is promised
+//! # What is shared
 //!
-//! * A process that is killed in mid-write leaves the old snapshot or the new one, whole: it is
-//!   written beside the old, synced, and renamed onto it. What is lost is what came after the old one
-//!   was begun: one interval, and as long as the write that was under way took.
-//! * A file that is not whole, not ours, of another version, or too large is never believed, not
-//!   even in part: what it held starts cold, a warning says what was wrong and where, and the file is
-//!   kept aside with `.bad` after its name, the latest of them.
-//! * Two processes do not overwrite each other: the second warns, and takes over when the first has
-//!   ended.
-//! * A disk that is full or read-only costs no request anything. It is warned of once, counted, and
-//!   tried again.
-//! * The file belongs to its user alone. A symbolic link in its place is neither read nor replaced.
+//! What was seen in the last two and a half minutes, as counters: how attempts went and how long they
+//! took, scores and checks of form by task, what was sent to each quota group, what was refused there and
+//! what is left. A router takes it in as if it had seen it itself, at the pace at which such evidence
+//! fades, and believes at most 200 samples of others beside its own. Besides: the waits that providers ask
+//! for, at once; the right to probe, of which there is one in two seconds for each quota group; and reports
+//! for the instance whose attempt they are of.
 //!
-//! The file is one line that says what it is, how long, and with which checksum, then a JSON object
-//! of [sections](Opened::keep): what was learned is one, and other parts may add theirs.
-//!
-//! ```
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = std::env::temp_dir().join(format!("outcome-store-doc-{}", std::process::id()));
-//! use tower_outcome::{OutcomeRouter, store::FileStore};
-//!
-//! let opened = FileStore::new(folder.join("state")).open();
-//! let mut router = OutcomeRouter::builder().model("gpt-4o").model("gpt-4o-mini");
-//! if let Some(learned) = opened.learned() {
-//!     router = router.learned(learned);
-//! }
-//! let router = router.build()?;
-//! let kept = router.clone();
-//! let keeping = opened.keep_learned(move || kept.clone()).start();
-//! // ... serve ...
-//! # drop(router.pick_at(&tower_outcome::PickRequest::new("gpt-4o"), router.now())?);
-//! keeping.stop().await;
-//! assert!(folder.join("state").exists());
-//! # std::fs::remove_dir_all(folder)?;
-//! # Ok(())
-//! # }
-//! ```
+//! Sessions, learned limits of what a target accepts, and prices are not shared. See the
+//! [guide](crate::guide::fleet) for what this costs, and for what happens when a store fails.
 
-#[cfg(feature = "store")]
-mod fault;
-#[cfg(feature = "store")]
-mod file;
-#[cfg(feature = "store")]
-mod format;
-#[cfg(feature = "store")]
-mod keeping;
-#[cfg(feature = "store")]
-mod lock;
-#[cfg(feature = "store")]
-mod opened;
 #[cfg(feature = "redis")]
 mod redis;
 mod shared;
+#[cfg(feature = "store")]
+mod snapshot;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfigError, RedisStore, RedisStoreBuilder};
 pub use self::shared::{
     Answer, Batch, Bucket, Cooldown, Exchanging, FleetState, Membership, MemoryStore, Note,
     OutcomeStore, Probe, Scope, Seen, Share, Sharing, StoreError, Totals,
 };
 #[cfg(feature = "store")]
-pub use self::{
-    keeping::{Keeping, Writes},
-    opened::{FileStore, Opened},
-};
-
-#[cfg(feature = "redis")]
-pub use self::redis::{RedisConfigError, RedisStore, RedisStoreBuilder};
-
-#[cfg(test)]
-#[cfg(feature = "store")]
-mod tests;
+pub use self::snapshot::{FileStore, Keeping, Opened, Writes};

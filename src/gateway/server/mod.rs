@@ -313,7 +313,7 @@ where
         let version = request.version();
         let checked = guard::inspect(&request)
             .map_err(|why| (StatusCode::BAD_REQUEST, why.into()))
-            .and_then(|()| hosts.check(&request));
+            .and_then(|asked| hosts.check(&request, asked.as_ref()));
         // For the few that need to know.
         if request.uri().path() == READY || request.headers().contains_key(header::UPGRADE) {
             request.extensions_mut().insert(draining.clone());

@@ -10,8 +10,8 @@ use http::{Response, Version};
 use http_body::{Frame, SizeHint};
 
 /// Once as much waits to be written, bytes, no more is read for it: enough to write small events
-/// together.
-const WAITING: usize = 64 * 1024;
+/// together, and no more than is read of an upstream at once.
+const WAITING: usize = 63 * 1024;
 
 /// How much of an answer waits to be written to a connection of HTTP/1, which has one at a time.
 ///

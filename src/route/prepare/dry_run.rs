@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, request::Parts};
+use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 
 use super::{
@@ -57,7 +57,7 @@ impl DryRun {
         let whole = Collected::Whole {
             chunks: VecDeque::from([body]),
             len,
-            trailers: None::<HeaderMap>,
+            trailers: None,
         };
         match upload.finish(Some(whole), router) {
             Sending::Routed(prepared) => Ok(prepared.decided(router)),

@@ -44,7 +44,7 @@ pub(super) struct Prepared<S> {
     parts: Parts,
     chunks: VecDeque<Bytes>,
     len: usize,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     dialect: &'static dyn Dialect,
     endpoint: Endpoint,
     located: Arc<Located>,
@@ -65,7 +65,7 @@ pub(super) struct Prepared<S> {
 /// A request that is ready to go out.
 #[allow(
     clippy::large_enum_variant,
-    reason = "made once per call and moved on at once; a box would be an allocation on every call"
+    reason = "the larger one is rare, and moved on at once"
 )]
 pub(super) enum Sending<S, B: Body> {
     /// Unrouted.
@@ -74,7 +74,7 @@ pub(super) enum Sending<S, B: Body> {
         request: Request<RequestBody<B>>,
     },
     /// Once the service is ready, a target will be picked.
-    Routed(Prepared<S>),
+    Routed(Box<Prepared<S>>),
 }
 
 /// What becomes of a request once the service is ready.
@@ -89,7 +89,7 @@ pub(super) enum Step<S, B: Body> {
         attempt: Option<(Box<Attempt>, bool)>,
     },
     Wait {
-        prepared: Prepared<S>,
+        prepared: Box<Prepared<S>>,
         wait: Duration,
     },
     Refuse(Response<Bytes>),
@@ -117,7 +117,7 @@ impl<S, B: Body<Data = Bytes>> Sending<S, B> {
 
 impl<S> Prepared<S> {
     fn step<B: Body<Data = Bytes>>(
-        mut self,
+        mut self: Box<Self>,
         router: &OutcomeRouter,
         waiting: &Arc<Waiting>,
     ) -> Step<S, B> {
@@ -241,7 +241,11 @@ impl<S> Prepared<S> {
         (now + wait <= give_up).then_some(wait)
     }
 
-    fn send<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter, ticket: Ticket) -> Step<S, B> {
+    fn send<B: Body<Data = Bytes>>(
+        mut self: Box<Self>,
+        router: &OutcomeRouter,
+        ticket: Ticket,
+    ) -> Step<S, B> {
         tracing::debug!(
             requested = %ticket.routed().requested_model(),
             target = %ticket.target(),
@@ -302,7 +306,7 @@ impl<S> Prepared<S> {
         self.into_step(Some((attempt, hold_back)))
     }
 
-    fn send_off<B: Body<Data = Bytes>>(mut self, router: &OutcomeRouter) -> Step<S, B> {
+    fn send_off<B: Body<Data = Bytes>>(mut self: Box<Self>, router: &OutcomeRouter) -> Step<S, B> {
         if let Some((upstream, target, model)) = router.off_upstream(&self.located.model) {
             self.rewrite(router, target, &model, Some(&upstream));
         }
@@ -349,7 +353,11 @@ impl<S> Prepared<S> {
         rewrite::reframe(&mut self.parts.headers, len, self.trailers.is_some());
     }
 
-    fn into_step<B: Body<Data = Bytes>>(self, attempt: Option<(Box<Attempt>, bool)>) -> Step<S, B> {
+    #[allow(clippy::boxed_local, reason = "moved out of it part by part")]
+    fn into_step<B: Body<Data = Bytes>>(
+        self: Box<Self>,
+        attempt: Option<(Box<Attempt>, bool)>,
+    ) -> Step<S, B> {
         let body = RequestBody::whole(self.chunks, self.trailers);
         let request = Request::from_parts(self.parts, body);
         Step::Send {

@@ -34,7 +34,7 @@ fn prepared(router: &OutcomeRouter, request: Request<serde_json::Value>) -> Prep
         trailers: None,
     };
     match upload.finish(Some(collected), router) {
-        Sending::Routed(prepared) => prepared,
+        Sending::Routed(prepared) => *prepared,
         Sending::Untouched { request, .. } => panic!("{request:?}"),
     }
 }

@@ -124,7 +124,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                         };
                         let patience = parts.extensions.get::<Deadline>();
                         let patience = patience.map_or(LONGEST_WAIT, |deadline| deadline.0);
-                        Sending::Routed(Prepared {
+                        Sending::Routed(Box::new(Prepared {
                             handle,
                             parts,
                             chunks,
@@ -141,7 +141,7 @@ impl<S, B: Body<Data = Bytes>> Upload<S, B> {
                             patience,
                             since: None,
                             place: None,
-                        })
+                        }))
                     }
                     Err(why) => untouched(handle, parts, why, RequestBody::whole(chunks, trailers)),
                 }

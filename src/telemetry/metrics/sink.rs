@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -71,9 +71,10 @@ impl fmt::Debug for Sink {
 }
 
 /// What was made for a name once, and is at hand from then on. The names are those of the
-/// configuration, and words of ours, so that it cannot grow without bound.
+/// configuration, and words of ours, so that it cannot grow without bound;
+/// and so few that to compare them takes less time than to hash one.
 #[derive(Debug)]
-pub(super) struct Cache<V>(Mutex<HashMap<Box<str>, V>>);
+pub(super) struct Cache<V>(Mutex<BTreeMap<Box<str>, V>>);
 
 impl<V> Default for Cache<V> {
     fn default() -> Self {
@@ -91,7 +92,7 @@ impl<V: Clone> Cache<V> {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, V>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
