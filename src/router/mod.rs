@@ -485,6 +485,13 @@ impl Inner {
         lock::lock(&self.groups[index].shared.group)
     }
 
+    /// Returns the targets that share a limit.
+    fn members(&self, group: usize) -> impl Iterator<Item = &TargetEntry> {
+        let entry = self.groups.get(group);
+        let members = entry.into_iter().flat_map(|entry| &entry.targets);
+        members.filter_map(|target| self.targets.get(*target))
+    }
+
     fn requested_id(&self, name: &Name) -> Option<TargetId> {
         let pool = self.pools.get(name.pool)?;
         u32::try_from(pool.targets.start + name.rank)

@@ -37,7 +37,7 @@ impl OutcomeRouter {
         let Some(index) = index else { return };
         let mut group = inner.group(index);
         group.capacity.cool(lasts, now);
-        for target in inner.targets.iter().filter(|it| it.group == index) {
+        for target in inner.members(index) {
             inner.post(target, &mut group, now);
         }
     }
@@ -134,7 +134,7 @@ impl Inner {
             }
             self.note_broken(target, &mut group, now);
         }
-        for target in self.targets.iter().filter(|it| it.group == index) {
+        for target in self.members(index) {
             self.post(target, &mut group, now);
         }
     }
@@ -149,8 +149,7 @@ impl Inner {
         let at = match targets.iter().position(|(it, _)| it.shared_name == name) {
             Some(at) => at,
             None => {
-                let mut all = self.targets.iter();
-                let found = all.find(|it| it.shared_name == name && it.group == group)?;
+                let found = self.members(group).find(|it| it.shared_name == name)?;
                 targets.push((found, OfTarget::default()));
                 targets.len() - 1
             }

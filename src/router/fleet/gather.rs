@@ -58,7 +58,7 @@ impl OutcomeRouter {
                     tell(scope, counter, count);
                 }
             }
-            let members = inner.targets.iter().filter(|target| target.group == index);
+            let members = inner.members(index);
             for target in members {
                 if let Some(news) = targets.get(target.slot) {
                     news.tell(target.shared_name, |counter, count| {
