@@ -77,6 +77,17 @@
 //! since only that one knows if it is not too long ago. Where too much waits to be passed on, it is answered
 //! 503. What the provider calls the answer is known to the one alone that gave it, and 404 elsewhere.
 //!
+//! # Several gateways
+//!
+//! They [share](Gateway::share) what they learn where their configurations name a server under `[store]`:
+//! a `url` of Redis or Valkey, and a secret that all of them have and nobody else. What one learns of a
+//! limit or a failure the others know about a quarter of a second later. No request waits for the server;
+//! [`fleet`](crate::guide::fleet) tells what is shared, and what happens when the server is away. Another
+//! store is handed in by code.
+//!
+//! The secret keeps names out of the server: they stand there as hashes. It is apart from the server's
+//! password so that this can be changed without what is learned losing its names.
+//!
 //! # What it promises
 //!
 //! Where a request goes is chosen by configuration alone, and no credential of a caller is passed on. Web pages are no callers:

@@ -54,13 +54,19 @@ pub(in crate::config::litellm) const ROUTER: &Known = &Known {
                 "redis_url",
                 "redis_db",
                 "redis_username",
+            ],
+            NoteKind::Replaced,
+            "instances share what they learn where url under [store] says through what",
+        ),
+        (
+            &[
                 "cache_responses",
                 "cache_kwargs",
                 "caching_groups",
                 "client_ttl",
             ],
             NoteKind::Lost,
-            "nothing is shared through Redis, and no answers are cached",
+            "no answers are cached",
         ),
         (
             &["enable_tag_filtering", "tag_filtering_match_any"],
