@@ -184,8 +184,7 @@ impl Watch {
 
     /// Returns how sharing with other instances goes; `None` where nothing is shared.
     pub(super) fn fleet(&self) -> Option<FleetState> {
-        let fleet = self.known().fleet.clone();
-        fleet.map(|state| state())
+        self.0.fleet()
     }
 
     /// Says what a demonstration is telling.
@@ -261,7 +260,14 @@ impl Inner {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Asks outside of the lock: it is others' code.
+    fn fleet(&self) -> Option<FleetState> {
+        let fleet = self.known().fleet.clone();
+        fleet.map(|state| state())
+    }
+
     fn view(&self) -> Option<View> {
+        let fleet = self.fleet();
         let known = self.known();
         let router = known.router.as_ref()?;
         let snapshot = router.snapshot();
@@ -270,6 +276,7 @@ impl Inner {
             router,
             &snapshot,
             &known,
+            fleet,
             seconds(Some(router)),
         ))
     }

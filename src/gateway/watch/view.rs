@@ -133,6 +133,7 @@ impl View {
         router: &OutcomeRouter,
         snapshot: &Snapshot,
         known: &Known,
+        fleet: Option<FleetState>,
         at: f64,
     ) -> Self {
         let table = observer.table();
@@ -171,7 +172,7 @@ impl View {
             clients: known.clients,
             config: known.loaded.clone(),
             demo: known.story.clone(),
-            fleet: known.fleet.as_ref().map(|state| state()),
+            fleet,
             totals,
             pools,
             moves: moves(&table, router),

@@ -113,16 +113,50 @@ async fn f42_without_a_server_it_serves_and_shares_once_there_is_one() {
 }
 
 #[tokio::test]
-async fn f43_a_server_that_hangs_does_not_hold_up_the_end() {
+async fn f43_a_server_that_hangs_holds_up_neither_requests_nor_the_end() {
     let Some(server) = Server::start(&[]) else {
         return;
     };
     let (refusing, well) = (refusing().await, Raw::json(200, WELL).await);
     let pair = Pair::new("hangs", 1, refusing, &well, &server).await;
     server.freeze();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(if is_full() { 10 } else { 2 }) {
+        let since = Instant::now();
+        for gateway in &pair.gateways {
+            assert_eq!(served(gateway, "first-0", "hello").await, "first-0");
+        }
+        assert!(since.elapsed() < Duration::from_secs(2));
+    }
+    for gateway in &pair.gateways {
+        assert_eq!(fleet(gateway).await["connected"], false);
+    }
     let since = Instant::now();
     pair.stop().await;
     let took = since.elapsed();
     server.thaw();
     assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test]
+async fn f44_a_server_that_refuses_is_told_of_with_its_reason() {
+    let Some(server) = Server::start(&["--requirepass", "password-canary"]) else {
+        return;
+    };
+    let (refusing, well) = (refusing().await, Raw::json(200, WELL).await);
+    let port = server.port();
+    let store = format!("url = \"redis://127.0.0.1:{port}\"\npassword_env = \"WRONG\"");
+    let folder = Folder::new("wrong", 1, refusing, &well, &store);
+    let environment = [("SECRET", SECRET), ("WRONG", "other-canary")];
+    let gateway = Process::start_with(&folder.0, &environment).await;
+    assert_eq!(served(&gateway, "first-0", "hello").await, "first-0");
+    until("it tells what is wrong", async || {
+        let trouble = fleet(&gateway).await["trouble"].clone();
+        let trouble = trouble.as_str().unwrap_or_default();
+        trouble.contains("the password is wrong")
+    })
+    .await;
+    let said = gateway.before.join("\n") + &gateway.stop().await.join("\n");
+    assert!(said.contains("outcomes are not shared for now"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
 }

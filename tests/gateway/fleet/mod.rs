@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use crate::{
-    process::{Process, WELL},
+    process::{DOWN, Process, WELL},
     redis_server::Server,
     support::*,
 };

@@ -9,7 +9,7 @@ use tower_outcome::{
 use super::*;
 
 #[tokio::test]
-async fn f33_what_refuses_one_gateway_is_left_alone_by_another_within_a_second() {
+async fn what_refuses_one_gateway_is_left_alone_by_another_within_a_second() {
     let Some(server) = Server::start(&[]) else {
         return;
     };
@@ -165,6 +165,42 @@ async fn a_score_told_to_one_gateway_of_an_answer_of_another_counts_there() {
     }
     assert_eq!(scores().await, 2);
     pair.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_learned_alone_is_known_to_one_that_shares() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let (failing, well) = (Raw::json(500, DOWN).await, Raw::json(200, WELL).await);
+    let folder = crate::process::Folder::new("then-shared", &failing, &well);
+    let gateway = Process::start(&folder.0).await;
+    for _ in 0..6 {
+        served(&gateway, "first", "hello").await;
+    }
+    gateway.stop().await;
+
+    let file = folder.0.join("gateway.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    let store = format!(
+        "[store]\nurl = \"{}\"\nsecret_env = \"SECRET\"\n",
+        server.url()
+    );
+    fs::write(
+        &file,
+        config.replacen("[[upstream]]", &(store + "[[upstream]]"), 1),
+    )
+    .unwrap();
+    let gateway = Process::start_with(&folder.0, &[("SECRET", SECRET)]).await;
+    let response = post(gateway.address, CHAT, chat("first", "hello")).await;
+    let headers = response.headers();
+    let first = ["x-outcome-model", "x-outcome-attempts"].map(|name| text(headers, name));
+    assert_eq!(first, ["second", "1"]);
+    until("it shares", async || {
+        fleet(&gateway).await["connected"] == true
+    })
+    .await;
+    gateway.stop().await;
 }
 
 #[tokio::test]
