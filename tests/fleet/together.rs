@@ -246,3 +246,27 @@ async fn a_router_that_is_not_to_share_is_not_shared() {
         "{refused}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_router_is_shared_once() {
+    let one = join(MemoryStore::new(), 1);
+    let of_it = one.router.clone();
+    let again = tower_outcome::store::Sharing::new(MemoryStore::new());
+    let refused = again.start(move || of_it.clone()).unwrap_err();
+    assert!(refused.to_string().contains("already"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_does_not_make_the_same_instance() {
+    let store = MemoryStore::new();
+    let fleet = [join(store.clone(), 7), join(store, 7)];
+    shared().await;
+    for instance in &fleet {
+        instance.call(|_| ended(Class::Success));
+    }
+    shared().await;
+    for instance in &fleet {
+        assert_eq!(instance.target("large").of_others, 1);
+        assert_eq!(instance.membership.state().instances, 2);
+    }
+}

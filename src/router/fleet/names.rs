@@ -10,7 +10,7 @@ use super::super::{entries::GroupKey, target::Target, upstream::Upstream};
 pub(crate) struct Names(u64);
 
 /// What counters belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ScopeOf {
     /// A quota group: what was sent, refused and answered.
     Group(u64),
