@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -168,7 +168,8 @@ impl Inner {
         let Some(pool) = self.pools.iter().find(|entry| entry.scope == scope) else {
             return;
         };
-        let mut cells: HashMap<(usize, u64), OfCell> = HashMap::new();
+        // In order, so that what is rounded is rounded the same way every time.
+        let mut cells: BTreeMap<(usize, u64), OfCell> = BTreeMap::new();
         let targets = self.targets.get(pool.targets.clone()).unwrap_or_default();
         for (at, (counter, rise)) in rises.iter().enumerate() {
             let count = i32::try_from(*rise.min(&MOST)).unwrap_or(i32::MAX);
