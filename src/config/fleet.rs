@@ -58,42 +58,45 @@ impl Fleet {
         let exchange = ranged(written.exchange_ms.as_ref(), EXCHANGE, EXCHANGE_MS)?;
         let timeout = ranged(written.answer_timeout_ms.as_ref(), TIMEOUT, TIMEOUT_MS)?;
         let prefix = prefix(written)?;
-        let mut hasher = DefaultHasher::new();
-        (url.expose(), secret.expose()).hash(&mut hasher);
-
-        let server = |url: &Secret| RedisStore::builder(url.expose()).answer_timeout(timeout);
-        let mut builder = server(&url).prefix(&prefix);
-        if let Some(written) = &written.ca_file {
-            let roots = around.certificates(written)?;
-            roots.hash(&mut hasher);
-            builder = builder.root_certificates(roots);
-            // What is wrong with the URL alone is said there, and what else is wrong here.
-            check(server(&url), place, EXPECTED_URL)?;
-            check(builder.clone(), written, "expected certificates in PEM")?;
-        } else {
-            check(builder.clone(), place, EXPECTED_URL)?;
-        }
-        let password = around.secret(
-            written.password_env.as_ref(),
-            written.password_file.as_ref(),
-        )?;
-        if let Some(password) = password {
-            password.expose().hash(&mut hasher);
-            builder = builder.password(password.expose());
-        }
+        let (variable, file) = (&written.password_env, &written.password_file);
+        let password = around.secret(variable.as_ref(), file.as_ref())?;
+        let server = |url: &str| {
+            let builder = RedisStore::builder(url);
+            let builder = builder.prefix(&prefix).answer_timeout(timeout);
+            match &password {
+                Some(password) => builder.password(password.expose()),
+                None => builder,
+            }
+        };
+        let mut builder = server(url.expose());
+        // What is wrong is told where it stands: first without TLS, which has roots of its own to read.
+        let plain = server(&url.expose().replacen("rediss://", "redis://", 1));
+        build(plain.clone(), place, EXPECTED_URL)?;
         if let Some(user) = &written.user {
-            user.get_ref().hash(&mut hasher);
-            if user.get_ref().is_empty() {
+            let name = user.get_ref().as_str();
+            if name.is_empty() {
                 return Err(Fault::at(user, "expected the name of a user"));
             }
-            builder = builder.user(user.get_ref().as_str());
-            check(
-                builder.clone(),
-                user,
-                "expected password_env or password_file",
-            )?;
+            let expected = "expected password_env or password_file";
+            build(plain.user(name), user, expected)?;
+            builder = builder.user(name);
         }
-        let store = build(builder, place, EXPECTED_URL)?;
+        let (mut of_tls, mut expected) = (place, "ca_file names certificates of your own to trust");
+        let mut roots = None;
+        if let Some(file) = &written.ca_file {
+            let read = around.certificates(file)?;
+            builder = builder.root_certificates(read.as_bytes());
+            (of_tls, expected) = (file, "expected certificates in PEM");
+            if !url.expose().starts_with("rediss://") {
+                warnings.push("[store]: ca_file does nothing without rediss://".to_owned());
+            }
+            roots = Some(read);
+        }
+        let store = build(builder, of_tls, expected)?;
+        let mut hasher = DefaultHasher::new();
+        let user = written.user.as_ref().map(Spanned::get_ref);
+        let password = password.as_ref().map(Secret::expose);
+        (url.expose(), secret.expose(), user, password, roots).hash(&mut hasher);
         Ok(Some(Self {
             place: store.to_string(),
             sharing: Sharing::new(store).interval(exchange).timeout(timeout),
@@ -206,10 +209,6 @@ fn ranged(
             Err(Fault::at(written, message))
         }
     }
-}
-
-fn check(builder: RedisStoreBuilder, place: &Spanned<String>, expected: &str) -> Result<(), Fault> {
-    build(builder, place, expected).map(drop)
 }
 
 fn build(

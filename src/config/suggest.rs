@@ -13,8 +13,7 @@ pub(super) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Returns the known name that was probably meant: one that differs in a few letters, else one that
-/// goes on where the wrong one ends, or ends before, else the only one that ends
-/// with it as a word.
+/// goes on where the wrong one ends, or ends before, else the only one that ends with it as a word.
 pub(super) fn suggest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,

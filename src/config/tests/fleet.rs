@@ -9,6 +9,7 @@ fn variable(name: &str) -> Option<String> {
         "SECRET" => "canary-of-the-deployment",
         "OTHER_SECRET" => "canary-of-another-deployment",
         "PASSWORD" => "canary-word",
+        "REDIS_URL_OF_A_USER" => "redis://canary-user@cache.example",
         "REDIS_URL" => "rediss://canary-user:canary-word@cache.example:7000/3",
         _ => return None,
     };
@@ -67,6 +68,19 @@ fn f40_a_whole_url_may_stand_in_a_variable() {
 }
 
 #[test]
+fn a_password_goes_with_the_user_of_a_url_or_of_its_own() {
+    let fleet = |more: &str| {
+        with(&format!("secret_env = \"SECRET\"\n{more}"))
+            .fleet
+            .unwrap()
+    };
+    let of_url = fleet("url_env = \"REDIS_URL_OF_A_USER\"\npassword_env = \"PASSWORD\"");
+    assert_eq!(of_url.place(), "redis://cache.example:6379/0");
+    let own = fleet("url = \"redis://h\"\nuser = \"me\"\npassword_env = \"PASSWORD\"");
+    assert_eq!(own.place(), "redis://h:6379/0");
+}
+
+#[test]
 fn a_changed_store_is_told_of_whatever_has_changed() {
     let fixed = |more: &str| with(more).fixed();
     let base = "url = \"redis://h\"\nsecret_env = \"SECRET\"";
@@ -88,6 +102,11 @@ fn what_does_nothing_without_a_server_is_warned_of() {
     assert_eq!(
         warnings(&with("exchange_ms = 100")),
         ["[store]: exchange_ms does nothing without url or url_env"]
+    );
+    let server = "url = \"redis://h\"\nsecret_env = \"SECRET\"\n";
+    assert_eq!(
+        warnings(&with(&format!("{server}ca_file = \"Cargo.toml\""))),
+        ["[store]: ca_file does nothing without rediss://"]
     );
     assert_eq!(warnings(&with("")), [""; 0]);
 }

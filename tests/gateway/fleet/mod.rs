@@ -152,17 +152,13 @@ async fn fleet(gateway: &Process) -> Value {
 }
 
 /// Waits until something is so, for as long as nothing here should take.
-#[track_caller]
-fn until(what: &str, so: impl AsyncFn() -> bool) -> impl Future<Output = Duration> {
-    let what = what.to_owned();
-    async move {
-        let since = Instant::now();
-        while !so().await {
-            assert!(since.elapsed() < Duration::from_secs(20), "not so: {what}");
-            sleep(Duration::from_millis(5)).await;
-        }
-        since.elapsed()
+async fn until(what: &str, so: impl AsyncFn() -> bool) -> Duration {
+    let since = Instant::now();
+    while !so().await {
+        assert!(since.elapsed() < Duration::from_secs(20), "not so: {what}");
+        sleep(Duration::from_millis(5)).await;
     }
+    since.elapsed()
 }
 
 fn is_full() -> bool {
