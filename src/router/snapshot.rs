@@ -65,7 +65,8 @@ pub struct TargetSnapshot {
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Successes that came late.
     pub late: u64,
-    /// Attempts of other instances that were heard of.
+    /// Attempts of other instances that were heard of: those that say something of its health, so none that
+    /// were refused for a limit or abandoned.
     pub of_others: u64,
     /// Probability that an attempt does not fail, 0 to 1.
     pub health: f64,

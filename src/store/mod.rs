@@ -1,6 +1,6 @@
 //! What was learned, beyond one process: kept over restarts, and shared between instances.
 //!
-//! * `FileStore` (feature `store`) keeps what a router has learned in a file of its own machine. Nothing
+//! * `FileStore` (feature `store`, module `snapshot`) keeps what a router has learned in a file of its own machine. Nothing
 //!   in it is exchanged.
 //! * [`Sharing`] lets a router learn together with those of other instances, through an
 //!   [`OutcomeStore`]: [`MemoryStore`] within a process, `RedisStore` (feature `redis`) between processes
@@ -28,7 +28,7 @@
 mod redis;
 mod shared;
 #[cfg(feature = "store")]
-mod snapshot;
+pub mod snapshot;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfigError, RedisStore, RedisStoreBuilder};

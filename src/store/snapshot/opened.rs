@@ -23,7 +23,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// The section of what a router has learned.
 const LEARNED: &str = "learned";
 
-/// A file that keeps state over restarts; see the [module](super).
+/// A file that keeps state over restarts; see the [module](crate::store::snapshot).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FileStore {
