@@ -344,3 +344,26 @@ async fn the_only_target_is_probed_however_rarely_it_is_called() {
         assert!(served > 50, "every {seconds} s: {served}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_network_is_broken_does_not_put_off_probes_for_ever() {
+    let fleet = fleet(5);
+    shared().await;
+    let mut large = [0_usize; 10];
+    for tick in 0..6000_usize {
+        let strict = tower_outcome::PickRequest::new("large").strict(true);
+        if tick % 5 == 0
+            && let Ok(ticket) = fleet[0].router.pick(&strict)
+        {
+            ticket.settle(ended(Class::ServerError));
+        }
+        for instance in &fleet[1..] {
+            if tick % 40 == 0 {
+                large[tick / 600] +=
+                    usize::from(instance.call(|_| ended(Class::Success)) == "large");
+            }
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(large.iter().all(|calls| *calls > 0), "{large:?}");
+}
