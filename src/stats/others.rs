@@ -29,6 +29,10 @@ impl Others {
         weight
     }
 
+    pub(crate) fn weight(self) -> f64 {
+        self.0
+    }
+
     pub(crate) fn add_weight(&mut self, weight: f64) {
         self.0 += weight;
     }

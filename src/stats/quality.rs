@@ -116,6 +116,8 @@ pub(super) struct Cell {
     /// What of the slow sums, the fast ones, and the checks of form that were right and wrong others
     /// have contributed.
     others: [Others; 4],
+    /// The sum of the scores that others gave, in the slow sums.
+    given: f64,
 }
 
 /// When and where a score went, so that it can be corrected.
@@ -322,6 +324,7 @@ impl Quality {
                 cell.s *= by;
                 cell.n *= by;
                 cell.others[SLOW].fade(by);
+                cell.given *= by;
             });
         }
         if let Some(by) = self.fast.rebase() {

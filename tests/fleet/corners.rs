@@ -367,3 +367,24 @@ async fn one_whose_network_is_broken_does_not_put_off_probes_for_ever() {
     }
     assert!(large.iter().all(|calls| *calls > 0), "{large:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn scores_that_are_taken_back_weigh_no_more_than_others_may() {
+    let one = join(poison("p", &[("p100", 90_000), ("m0", 90_000)]), 1);
+    for at in 0..300 {
+        let request = tower_outcome::PickRequest::new("large").strict(true);
+        let ticket = one.router.pick(&request.task("sums")).unwrap();
+        let id = ticket.outcome_id();
+        ticket.settle(ended(Class::Success));
+        let score = Score::new(f64::from(at % 10) / 50.0).unwrap();
+        one.router.report(id, score).unwrap();
+        sleep(Duration::from_millis(100)).await;
+    }
+    let request = tower_outcome::PickRequest::new("chat").task("sums");
+    let decision = one.router.decide(&request.explain(true), one.router.now());
+    let decision = decision.unwrap();
+    let terms = decision.candidates[0].terms.as_ref().unwrap();
+    // 200 of others that say 1 against 300 of our own that say 0.09.
+    assert!(terms.quality < 0.7, "{terms:?}");
+    assert!(terms.task_effect.abs() < 1.0, "{terms:?}");
+}

@@ -38,6 +38,7 @@ impl Cell {
         for (sum, more) in self.others.iter_mut().zip(other.others) {
             sum.add(more);
         }
+        self.given += other.given;
     }
 }
 
@@ -81,8 +82,26 @@ impl Quality {
         let Some(cell) = self.tasks.cell_mut(task, target) else {
             return true;
         };
+        let mass = cell.others[SLOW].weight();
         let slow = exchange(&mut cell.others[SLOW], plus, minus, slow_each, slow);
         let fast = exchange(&mut cell.others[FAST], plus, minus, fast_each, fast);
+        // Nor is a score taken back that they cannot have given: it is their mean, then.
+        let sum = |taken: bool| {
+            let of = scores.iter().filter(|(_, count)| (*count < 0) == taken);
+            of.map(|(score, count)| score.clamp(0.0, 1.0) * f64::from(*count).abs())
+                .sum::<f64>()
+        };
+        let rest = mass - slow.back * f64::from(minus);
+        let left = cell.given - slow.back * sum(true);
+        let near = 0.01 * mass;
+        let mean = if mass > 0.0 { cell.given / mass } else { 0.0 };
+        let possible = left >= -near && left <= rest + near;
+        let kept = if possible {
+            left.clamp(0.0, rest.max(0.0))
+        } else {
+            mean * rest
+        };
+        cell.given = kept + slow.new * sum(false);
         // What one sum takes in, the others must know of: all at once, each would explain the whole.
         let steps = new.clamp(1, STEPS);
         for _ in 0..steps {
@@ -90,6 +109,11 @@ impl Quality {
             for (score, count) in scores {
                 let count = f64::from(*count) / f64::from(steps);
                 let weights = (slow.of(count), fast.of(count));
+                let score = if count < 0.0 && !possible {
+                    mean
+                } else {
+                    *score
+                };
                 self.learn(target, task, score.clamp(0.0, 1.0), &terms, weights);
             }
         }
