@@ -21,6 +21,22 @@ impl Others {
         weight
     }
 
+    /// Takes back so many samples, as far as they were let in: what never was is not there to go.
+    /// Returns the weight of all of them together.
+    pub(crate) fn take_back_in(&mut self, samples: u32, each: f64, unit: f64) -> f64 {
+        let weight = (f64::from(samples) * each.clamp(0.0, 1.0) * unit).min(self.0);
+        self.0 -= weight;
+        weight
+    }
+
+    pub(crate) fn weight(self) -> f64 {
+        self.0
+    }
+
+    pub(crate) fn add_weight(&mut self, weight: f64) {
+        self.0 += weight;
+    }
+
     /// Adds what came with another sum.
     pub(crate) fn add(&mut self, more: Self) {
         self.0 += more.0;

@@ -100,7 +100,8 @@ struct Level {
 const OUTLIERS: usize = 8;
 const SLOW: usize = 0;
 const FAST: usize = 1;
-const FORM: usize = 2;
+const RIGHT: usize = 2;
+const WRONG: usize = 3;
 const NONE: u32 = u32::MAX;
 
 /// One target on one task.
@@ -112,8 +113,11 @@ pub(super) struct Cell {
     pub(super) drift_n: f64,
     pub(super) valid: f64,
     pub(super) invalid: f64,
-    /// What of the slow sums, the fast ones and the checks of form others have contributed.
-    others: [Others; 3],
+    /// What of the slow sums, the fast ones, and the checks of form that were right and wrong others
+    /// have contributed.
+    others: [Others; 4],
+    /// The sum of the scores that others gave, in the slow sums.
+    given: f64,
 }
 
 /// When and where a score went, so that it can be corrected.
@@ -320,6 +324,7 @@ impl Quality {
                 cell.s *= by;
                 cell.n *= by;
                 cell.others[SLOW].fade(by);
+                cell.given *= by;
             });
         }
         if let Some(by) = self.fast.rebase() {
@@ -337,7 +342,8 @@ impl Quality {
             self.tasks.scale_cells(|cell| {
                 cell.valid *= by;
                 cell.invalid *= by;
-                cell.others[FORM].fade(by);
+                cell.others[RIGHT].fade(by);
+                cell.others[WRONG].fade(by);
             });
         }
     }

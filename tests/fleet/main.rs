@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod corners;
 mod faults;
 mod probes;
 mod support;

@@ -72,6 +72,9 @@ impl Inner {
         for (at, (counter, rise)) in rises.iter().enumerate() {
             let count = u32::try_from(*rise.min(&MOST)).unwrap_or(u32::MAX);
             let tokens = *rise.min(&MOST_TOKENS) as f64;
+            // Of these only the mean is believed, as far as the limit goes.
+            let read = *rise as f64;
+            let readings = u32::try_from(*rise).unwrap_or(u32::MAX);
             let known = match *counter {
                 Counter::Requests => set(&mut spent.requests, count),
                 Counter::Tokens => set(&mut spent.tokens, tokens),
@@ -80,12 +83,12 @@ impl Inner {
                 Counter::Bare => set(&mut spent.bare, count),
                 Counter::Exhausted => set(&mut spent.exhausted, count),
                 Counter::Reopened => set(&mut spent.reopened, true),
-                Counter::RequestReadings => set(&mut requests_left.count, count),
-                Counter::RequestsLeft => set(&mut requests_left.left, tokens),
-                Counter::RequestsOwed => set(&mut requests_left.owed, tokens),
-                Counter::TokenReadings => set(&mut tokens_left.count, count),
-                Counter::TokensLeft => set(&mut tokens_left.left, tokens),
-                Counter::TokensOwed => set(&mut tokens_left.owed, tokens),
+                Counter::RequestReadings => set(&mut requests_left.count, readings),
+                Counter::RequestsLeft => set(&mut requests_left.left, read),
+                Counter::RequestsOwed => set(&mut requests_left.owed, read),
+                Counter::TokenReadings => set(&mut tokens_left.count, readings),
+                Counter::TokensLeft => set(&mut tokens_left.left, read),
+                Counter::TokensOwed => set(&mut tokens_left.owed, read),
                 Counter::Attempts(name, _)
                 | Counter::FirstContent(name, _)
                 | Counter::Answers(name, ..) => match self.of_target(&mut targets, index, name) {
@@ -109,8 +112,12 @@ impl Inner {
         if ago.is_zero() {
             group.capacity.absorb(&spent, now);
         }
+        let mut probed = ago.is_zero() && spent.reopened;
         for (target, seen) in &targets {
             if let Some(member) = group.members.get_mut(target.slot) {
+                let out = member.health.is_broken(now) || member.health.is_in_doubt();
+                let back = seen.witnessed.good > 0 && out;
+                probed |= ago.is_zero() && (back || seen.witnessed.failed_probes > 0);
                 member.of_others = member
                     .of_others
                     .saturating_add(u64::from(seen.witnessed.total()));
@@ -133,6 +140,9 @@ impl Inner {
                 }
             }
             self.note_broken(target, &mut group, now);
+        }
+        if probed && let Some(news) = group.news.as_deref_mut() {
+            news.lease.used_by_others();
         }
         for target in self.members(index) {
             self.post(target, &mut group, now);

@@ -6,13 +6,20 @@ use super::super::{Inner, OutcomeRouter, group::Group, posted::nanos};
 
 /// How long it may take until it is known who may probe.
 const ASKING: Duration = Duration::from_millis(250);
+/// For how long the right lasts.
+const LASTS: Duration = Duration::from_secs(2);
+/// Who has asked for so long, and has heard of no probe, probes without leave: others have it and do not
+/// use it, or a store hands out none.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The right to probe a quota group, which one instance at a time has.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::router) struct Lease {
     /// A probe would begin here.
     wanted: bool,
-    /// Until when it is ours.
+    /// When it was asked for, first since the last probe that is known of, and last.
+    asked: Option<(Instant, Instant)>,
+    /// Until when it is ours, or was without a probe.
     ours: Option<Instant>,
     /// Until when it is somebody's.
     taken: Option<Instant>,
@@ -22,6 +29,12 @@ impl Lease {
     /// Uses it up: it is for one probe.
     pub(in crate::router) fn used(&mut self) {
         self.ours = None;
+        self.asked = None;
+    }
+
+    /// Somebody else has used it.
+    pub(super) fn used_by_others(&mut self) {
+        self.used();
     }
 }
 
@@ -45,6 +58,13 @@ impl Inner {
         if runs(lease.ours).is_some() {
             return Ok(());
         }
+        let (first, last) = lease.asked.unwrap_or((now, now));
+        // Who calls more rarely than it lasts comes too late each time.
+        let missed = lease.ours.is_some() && now >= last + LASTS;
+        if missed || now >= first + PATIENCE {
+            return Ok(());
+        }
+        lease.asked = Some((first, now));
         if let Some(taken) = runs(lease.taken) {
             return Err(taken);
         }

@@ -33,7 +33,7 @@ pub(super) use self::{lease::Lease, news::GroupNews, strays::Report};
 use self::{news::ScoreNews, strays::Strays};
 use super::{OutcomeRouter, posted::nanos};
 
-/// For how long after an exchange the others are there to ask.
+/// For how long after an exchange the others are there to ask, beyond the time when the next one is due.
 const PRESENT: Duration = Duration::from_secs(1);
 
 /// What a router has in common with others that use the same store.
@@ -95,15 +95,18 @@ impl OutcomeRouter {
         self.inner.lasting.fleet.as_deref()
     }
 
-    /// Notes whether the others could be reached just now. While they can, probes wait for their leave.
-    pub(crate) fn reached_others(&self, reached: bool, now: Instant) {
+    /// Notes whether the others could be reached just now, and when they will be next. While they can,
+    /// probes wait for their leave; while they cannot, nobody waits for anybody's turn.
+    pub(crate) fn reached_others(&self, next: Option<Duration>, now: Instant) {
         if let Some(fleet) = self.fleet() {
-            let until = if reached {
-                nanos(self.inner.epoch, now + PRESENT)
-            } else {
-                0
+            let until = match next {
+                Some(next) => nanos(self.inner.epoch, now + next + PRESENT),
+                None => 0,
             };
-            fleet.present_until.store(until, Ordering::Relaxed);
+            let before = fleet.present_until.swap(until, Ordering::Relaxed);
+            if next.is_none() && before > 0 {
+                self.take_turns(1, now);
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::stats::{Evidence, Spending};
 
 /// Counters of one scope that may wait to be told. More of them are lost, and counted.
 const MOST: usize = 16_384;
+/// The sum of readings that is told at once.
+const MOST_READ: f64 = 1e9;
 
 /// What has happened in a quota group since it was told last.
 #[derive(Debug)]
@@ -120,6 +122,10 @@ impl GroupNews {
     pub(in crate::router) fn read(&mut self, left: [Option<f64>; 2]) {
         for (readings, left) in self.spent.left.iter_mut().zip(left) {
             if let Some(left) = left {
+                if readings.left + readings.owed + left.abs() > MOST_READ {
+                    // A mean of what a counter cannot hold would be too small.
+                    *readings = Default::default();
+                }
                 readings.count = readings.count.saturating_add(1);
                 // A counter cannot fall.
                 readings.left += left.max(0.0);

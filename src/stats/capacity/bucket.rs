@@ -277,7 +277,8 @@ impl Bucket {
         if self.left.is_some() {
             let dt = now.saturating_duration_since(self.at).as_secs_f64();
             self.lately *= faded(dt / PACE);
-            self.left = Some(level.min(self.limit));
+            // As in what is spent here: nobody owes more than the whole limit.
+            self.left = Some(level.clamp(-self.limit, self.limit));
             self.at = self.at.max(now);
         }
     }

@@ -25,6 +25,11 @@ impl Health {
         room && now >= self.paused_until()
     }
 
+    /// Returns whether it has yet to show that it is well.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
     /// Returns whether nothing is known yet of how it is doing after what went wrong.
     pub(crate) fn is_half_open(&self) -> bool {
         self.window == 1

@@ -94,9 +94,13 @@ impl Health {
             self.in_doubt |= self.is_little() && !own;
         }
         if failed.saturating_add(seen.slow) > 0 && !own {
-            self.disappoint(seen.failed_probes > 0);
+            let probed = seen.failed_probes > 0;
+            self.disappoint(probed);
+            // What fails on and on where somebody tries anyway must not put off our own probe for ever.
+            if self.good || probed {
+                self.last = self.last.max(now);
+            }
             self.good = false;
-            self.last = self.last.max(now);
         } else if seen.good > 0 {
             self.good = true;
             self.last = self.last.max(now);

@@ -2,8 +2,32 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Cell, FAST, FORM, Quality, SLOW};
-use crate::stats::tasks::TaskKey;
+use super::{Cell, FAST, Quality, SLOW};
+use crate::stats::{others::Others, tasks::TaskKey};
+
+/// What many scores of others weigh: each of the new ones, and each of those that are taken back.
+#[derive(Clone, Copy)]
+struct Weights {
+    new: f64,
+    back: f64,
+}
+
+impl Weights {
+    fn of(self, count: f64) -> f64 {
+        count * if count < 0.0 { self.back } else { self.new }
+    }
+}
+
+/// Takes so many samples back and lets so many in, of which each would count `each` where one of now
+/// counts `unit`.
+fn exchange(others: &mut Others, plus: u32, minus: u32, each: f64, unit: f64) -> Weights {
+    let back = others.take_back_in(minus, each, unit);
+    let new = others.admit_in(plus, each, unit);
+    Weights {
+        new: new / f64::from(plus.max(1)),
+        back: back / f64::from(minus.max(1)),
+    }
+}
 
 /// In how many steps many scores are taken in.
 const STEPS: u32 = 16;
@@ -14,6 +38,7 @@ impl Cell {
         for (sum, more) in self.others.iter_mut().zip(other.others) {
             sum.add(more);
         }
+        self.given += other.given;
     }
 }
 
@@ -48,20 +73,47 @@ impl Quality {
         let slow_each = self.slow.aging.remains(ago);
         let fast_each = self.fast.aging.remains(ago);
         let (slow, fast) = (self.slow.grow(slow_age), self.fast.grow(fast_age));
-        // What is only corrected weighs what it did, as far as that is known here.
-        let (mut slow_weight, mut fast_weight) = (slow * slow_each, fast * fast_each);
-        if let Some(cell) = self.tasks.cell_mut(task, target).filter(|_| new > 0) {
-            let each = |weight: f64| weight / f64::from(new);
-            slow_weight = each(cell.others[SLOW].admit_in(new, slow_each, slow));
-            fast_weight = each(cell.others[FAST].admit_in(new, fast_each, fast));
-        }
+        // What is taken back weighs what it did, as far as it was ever let in.
+        let counts = scores.iter().map(|(_, count)| *count);
+        let (plus, minus) = counts.fold((0_u32, 0_u32), |(plus, minus), count| {
+            let more = |sum: u32, to: i32| sum.saturating_add(to.max(0).unsigned_abs());
+            (more(plus, count), more(minus, count.saturating_neg()))
+        });
+        let Some(cell) = self.tasks.cell_mut(task, target) else {
+            return true;
+        };
+        let mass = cell.others[SLOW].weight();
+        let slow = exchange(&mut cell.others[SLOW], plus, minus, slow_each, slow);
+        let fast = exchange(&mut cell.others[FAST], plus, minus, fast_each, fast);
+        // Nor is a score taken back that they cannot have given: it is their mean, then.
+        let sum = |taken: bool| {
+            let of = scores.iter().filter(|(_, count)| (*count < 0) == taken);
+            of.map(|(score, count)| score.clamp(0.0, 1.0) * f64::from(*count).abs())
+                .sum::<f64>()
+        };
+        let rest = mass - slow.back * f64::from(minus);
+        let left = cell.given - slow.back * sum(true);
+        let near = 0.01 * mass;
+        let mean = if mass > 0.0 { cell.given / mass } else { 0.0 };
+        let possible = left >= -near && left <= rest + near;
+        let kept = if possible {
+            left.clamp(0.0, rest.max(0.0))
+        } else {
+            mean * rest
+        };
+        cell.given = kept + slow.new * sum(false);
         // What one sum takes in, the others must know of: all at once, each would explain the whole.
         let steps = new.clamp(1, STEPS);
         for _ in 0..steps {
             let terms = self.reader(task, now).terms(target);
             for (score, count) in scores {
                 let count = f64::from(*count) / f64::from(steps);
-                let weights = (count * slow_weight, count * fast_weight);
+                let weights = (slow.of(count), fast.of(count));
+                let score = if count < 0.0 && !possible {
+                    mean
+                } else {
+                    *score
+                };
                 self.learn(target, task, score.clamp(0.0, 1.0), &terms, weights);
             }
         }
@@ -88,13 +140,22 @@ impl Quality {
         let unit = self.form.grow(age);
         let each = self.form.aging.remains(ago);
         if let Some(cell) = self.tasks.cell_mut(task, target) {
-            let weight = if new > 0 {
-                cell.others[FORM].admit_in(new, each, unit) / f64::from(new)
-            } else {
-                unit * each
+            let [.., right, wrong] = &mut cell.others;
+            let part = |count: i32| count.max(0).unsigned_abs();
+            let back = |others: &mut Others, count: i32| {
+                others.take_back_in(part(count.saturating_neg()), each, unit)
             };
-            cell.valid = (cell.valid + weight * f64::from(valid)).max(0.0);
-            cell.invalid = (cell.invalid + weight * f64::from(invalid)).max(0.0);
+            let back = (back(right, valid), back(wrong, invalid));
+            // The two have room for so many together.
+            let mut all = *right;
+            all.add(*wrong);
+            let plus = part(valid).saturating_add(part(invalid));
+            let weight = all.admit_in(plus, each, unit) / f64::from(plus.max(1));
+            let new = |count: i32| weight * f64::from(part(count));
+            right.add_weight(new(valid));
+            wrong.add_weight(new(invalid));
+            cell.valid = (cell.valid + new(valid) - back.0).max(0.0);
+            cell.invalid = (cell.invalid + new(invalid) - back.1).max(0.0);
         }
         true
     }

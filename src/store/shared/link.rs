@@ -21,6 +21,8 @@ const BUCKET: Duration = Duration::from_secs(10);
 /// Counters of one bucket that are looked at: as many as all instances can have in it.
 const PER_BUCKET: usize = 65_536;
 const NOTES: usize = 256;
+/// Counts nothing that anybody knows.
+const NOTHING: &str = "stale";
 /// Counters of a bucket that are looked at again until they are understood or gone.
 const PUZZLING: usize = 4_096;
 
@@ -65,6 +67,9 @@ struct Pending {
     sequence: u64,
     shares: Vec<(ScopeOf, Added)>,
     since: Instant,
+    /// It is too old to be told. Where it has arrived it is still ours, so the store is asked, by adding
+    /// [`NOTHING`] under its number.
+    stale: bool,
 }
 
 /// What is known of one scope.
@@ -95,12 +100,18 @@ impl Link {
         if self.pending.is_none() {
             self.pend(now);
         }
+        let is_stale = self.pending.as_ref().is_some_and(|pending| pending.stale);
         let shares = self.pending.as_ref().map(|pending| &pending.shares);
         let shares = router.scopes().map(|scope| {
             let added = shares.and_then(|all| all.iter().find(|(of, _)| *of == scope));
             Share {
                 scope: Scope::new(scope.hash()),
-                added: added.map(|(_, added)| added.clone()).unwrap_or_default(),
+                added: added
+                    .map(|(_, added)| match is_stale {
+                        false => added.clone(),
+                        true => vec![(NOTHING.into(), 1)],
+                    })
+                    .unwrap_or_default(),
                 seen: self.sides.get(&scope).and_then(|side| side.seen),
             }
         });
@@ -164,8 +175,9 @@ impl Link {
 
     fn forget_stale(&mut self, now: Instant) {
         let is_stale = |since: Instant| now >= since + STALE;
-        if let Some(pending) = self.pending.take_if(|pending| is_stale(pending.since)) {
-            // Whether it arrived is not known: a number of its own keeps it from being taken for the next.
+        let pending = self.pending.as_mut().filter(|pending| !pending.stale);
+        if let Some(pending) = pending.filter(|pending| is_stale(pending.since)) {
+            pending.stale = true;
             self.counts.dropped = self.counts.dropped.saturating_add(pending.increments());
         }
         if self.unsent_since.is_some_and(is_stale) {
@@ -204,6 +216,7 @@ impl Link {
             sequence: self.sequence,
             shares,
             since,
+            stale: false,
         });
     }
 
@@ -214,18 +227,20 @@ impl Link {
         let scopes: HashMap<u64, ScopeOf> =
             router.scopes().map(|scope| (scope.hash(), scope)).collect();
         let mut pending = self.pending.take();
+        let is_stale = pending.as_ref().is_some_and(|pending| pending.stale);
         for totals in answer.totals {
             let Some(scope) = scopes.get(&totals.scope.hash()).copied() else {
                 continue;
             };
             let added = pending.as_mut().and_then(|pending| pending.take(scope));
             if let Some(added) = added {
-                self.note_own(scope, &totals, added);
+                self.note_own(scope, &totals, added, is_stale);
             }
             self.take_in(router, scope, totals, current, now);
         }
         router.take_turns(answer.instances, now);
         // What belongs to a scope that the store passed over, or that went with a reload.
+        let pending = pending.filter(|_| !is_stale);
         let lost = pending.map_or(0, |pending| pending.increments());
         self.counts.dropped = self.counts.dropped.saturating_add(lost);
         self.sides
@@ -243,13 +258,17 @@ impl Link {
         }
     }
 
-    fn note_own(&mut self, scope: ScopeOf, totals: &Totals, added: Added) {
+    fn note_own(&mut self, scope: ScopeOf, totals: &Totals, added: Added, is_stale: bool) {
+        let (Counts { sent, dropped, .. }, all) = (&mut self.counts, sum(&added));
+        match totals.added_to {
+            _ if is_stale => {}
+            Some(_) => *sent = sent.saturating_add(all),
+            None => *dropped = dropped.saturating_add(all),
+        }
         let Some(bucket) = totals.added_to else {
-            let lost = sum(&added);
-            self.counts.dropped = self.counts.dropped.saturating_add(lost);
             return;
         };
-        self.counts.sent = self.counts.sent.saturating_add(sum(&added));
+        // What is stale and did not arrive is taken from what others have: less rather than twice.
         let side = self.sides.entry(scope).or_default();
         let own = &mut side.buckets.entry(bucket).or_default().own;
         for (counter, count) in added {

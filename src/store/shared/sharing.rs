@@ -206,6 +206,8 @@ impl Drop for Membership {
         if let Some(exchange) = &self.exchange {
             exchange.abort();
         }
+        let router = (self.shared.router)();
+        router.reached_others(None, router.now());
     }
 }
 
@@ -267,7 +269,6 @@ async fn exchange(shared: Arc<Shared>, interval: Duration, limit: Duration) {
             }
             Err(error) => (None, Some(error)),
         };
-        router.reached_others(reached, now);
         failures = if reached {
             0
         } else {
@@ -279,10 +280,12 @@ async fn exchange(shared: Arc<Shared>, interval: Duration, limit: Duration) {
         );
         shared.tell(link.counts(), instances, trouble.as_ref(), began, interval);
         if stopping {
+            router.reached_others(None, now);
             return;
         }
         let spread = 1.0 + SPREAD * (2.0 * router.jitter() - 1.0);
         let pause = interval.mul_f64(spread);
+        router.reached_others(reached.then_some(pause), now);
         let least = began + LEAST_PAUSE;
         drop(batch);
         if failures >= BREAKS_AT {
