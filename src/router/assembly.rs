@@ -218,9 +218,7 @@ impl<'a> Assembly<'a> {
             let mut groups = before.groups.iter();
             groups.find(|known| known.key == key)
         });
-        let twin = |known: &&GroupEntry| known.key.is_twin(&key);
-        let twins = self.groups.iter().filter(twin).count();
-        let scope = self.names.group(&key, twins);
+        let scope = self.names.group(&key);
         self.groups.push(match before {
             Some(before) => GroupEntry {
                 scope,

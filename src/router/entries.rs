@@ -136,25 +136,6 @@ pub(super) enum GroupKey {
     },
 }
 
-impl GroupKey {
-    /// Returns whether the two differ in nothing but the credential.
-    pub(super) fn is_twin(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Own {
-                    upstream, model, ..
-                },
-                Self::Own {
-                    upstream: of_other,
-                    model: other,
-                    ..
-                },
-            ) => upstream == of_other && model == other,
-            _ => false,
-        }
-    }
-}
-
 /// What is known of a group. Routers that follow each other have it in common.
 #[derive(Debug)]
 pub(super) struct SharedGroup {

@@ -174,6 +174,13 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// Returns all that tells it from others.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.headers
+            .iter()
+            .flat_map(|(_, name, value)| [name.as_str().as_bytes(), value.as_bytes()])
+    }
+
     /// Creates a credential that goes out as each dialect's SDK sends it: `authorization: Bearer`,
     /// `x-api-key`, `api-key`, `x-goog-api-key`.
     ///

@@ -388,3 +388,30 @@ async fn scores_that_are_taken_back_weigh_no_more_than_others_may() {
     assert!(terms.quality < 0.7, "{terms:?}");
     assert!(terms.task_effect.abs() < 1.0, "{terms:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_key_is_not_kept_away_by_what_one_was_told() {
+    let store = MemoryStore::new();
+    let with_key = |key: &str, seed| {
+        let credential = tower_outcome::Credential::new(key).unwrap();
+        let upstream = tower_outcome::Upstream::new("https://large.example/v1").unwrap();
+        let target = tower_outcome::Target::new("large").upstream(upstream.credential(credential));
+        let pool = tower_outcome::Pool::new("chat").target(target);
+        let builder = tower_outcome::OutcomeRouter::builder()
+            .pool(pool)
+            .seed(seed);
+        let router = builder.shared(SECRET).build().unwrap();
+        let of_it = router.clone();
+        let sharing = Sharing::new(store.clone());
+        let membership = sharing.start(move || of_it.clone()).unwrap();
+        Instance { router, membership }
+    };
+    let old = with_key("old", 1);
+    shared().await;
+    old.call(|_| crate::support::refused(Duration::from_secs(3600)));
+    shared().await;
+    old.membership.stop().await;
+    let new = with_key("new", 2);
+    shared().await;
+    assert_eq!(new.target("large").rate_limited_s, None);
+}

@@ -36,6 +36,7 @@ enum Kind {
     Target,
     Ticket,
     Mark,
+    Credential,
 }
 
 impl fmt::Debug for Names {
@@ -74,20 +75,30 @@ impl Names {
         hash(self.0, Kind::Pool, &[Some(name.as_bytes())])
     }
 
-    /// Names a quota group. `twin` is how many groups of the same upstream and model come before it, told
-    /// apart by their credentials: those have no place in a name.
-    pub(crate) fn group(self, key: &GroupKey, twin: usize) -> u64 {
-        let twin = (twin as u64).to_le_bytes();
-        let parts = match key {
-            GroupKey::Named(name) => [Some(name.as_bytes()), None, None],
+    /// Names a quota group. Another credential is another quota, most often; what goes into the name of it
+    /// is a hash that says nothing to who does not know the secret.
+    pub(crate) fn group(self, key: &GroupKey) -> u64 {
+        let (model, upstream, credential) = match key {
+            GroupKey::Named(name) => (name, None, None),
             GroupKey::Own {
-                upstream, model, ..
-            } => [
-                Some(model.as_bytes()),
-                upstream.as_deref().map(str::as_bytes),
-                Some(twin.as_slice()),
-            ],
+                upstream,
+                credential,
+                model,
+            } => (
+                model,
+                Some(upstream.as_deref().unwrap_or_default()),
+                credential.as_ref(),
+            ),
         };
+        let credential = credential.map(|credential| {
+            let parts: Vec<_> = credential.parts().map(Some).collect();
+            hash(self.0, Kind::Credential, &parts).to_le_bytes()
+        });
+        let parts = [
+            Some(model.as_bytes()),
+            upstream.map(str::as_bytes),
+            credential.as_ref().map(<[u8; 8]>::as_slice),
+        ];
         hash(self.0, Kind::Group, &parts)
     }
 

@@ -114,6 +114,10 @@ impl State {
         let current = now.saturating_duration_since(self.epoch).as_secs() / BUCKET.as_secs();
         self.members.insert(batch.instance, now + PRESENT);
         self.members.retain(|_, until| now < *until);
+        for notes in self.notes.values_mut() {
+            notes.retain(|(until, _)| now < *until);
+        }
+        self.notes.retain(|_, notes| !notes.is_empty());
         for Cooldown { group, lasts } in &batch.cooldowns {
             let until = now + (*lasts).min(LONGEST_WAIT);
             let known = self.cooldowns.entry(*group).or_insert(until);
