@@ -316,7 +316,9 @@ fn clients_and_servers_come_with_features_only() {
     let named = code.iter().filter(|line| {
         let above = !MAY_USE.iter().any(|(module, _)| *module == line.module());
         let of_a_feature = ["classify/inspect.rs", "store/redis", "store/snapshot"];
-        let of_a_feature = of_a_feature.iter().any(|place| line.file.starts_with(place));
+        let of_a_feature = of_a_feature
+            .iter()
+            .any(|place| line.file.starts_with(place));
         let re_exported = line.text.contains("self::redis::");
         !above
             && !of_a_feature

@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod bare;
+mod sharing;
 mod threads;
 
 use std::{hint::black_box, time::Duration};
@@ -23,7 +24,7 @@ const TASKS: [&str; 4] = ["chat", "code", "extract", "translate"];
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = threads::table, formulas, decisions, scored
+    targets = threads::table, sharing::table, formulas, decisions, scored
 }
 criterion_main!(benches);
 

@@ -1,8 +1,8 @@
 //! What a fleet takes of its server: commands, bytes, processor time and memory.
 //!
 //! `cargo bench --features redis --bench store` starts a `redis-server` of its own, lets instances
-//! exchange with it as their task does, every 250 ms, and prints what the server accounts for. All that an
-//! instance could count is dirty in every interval, which is the most it can bring.
+//! exchange with it as their task does, every 250 ms, and prints what the server accounts for. Where one in
+//! one is dirty, an instance brings all that it could count in every interval, which is the most there is.
 //! After `--`: `--seconds N` of each case.
 
 #![allow(
@@ -45,32 +45,32 @@ struct Case {
     instances: u64,
     targets: usize,
     tasks: usize,
-    /// Whether anything is counted at all.
-    busy: bool,
+    /// One in so many counters is raised in an interval; none if 0.
+    dirty: usize,
 }
 
-const CASES: [Case; 8] = [
-    Case::new(1, 10, 20),
-    Case::new(10, 10, 20),
-    Case::new(50, 10, 20),
-    // What one more target and one more task take.
-    Case::new(10, 20, 20),
-    Case::new(10, 10, 0),
-    Case::new(10, 10, 100),
-    Case::new(50, 2, 0),
-    Case {
-        busy: false,
-        ..Case::new(50, 10, 20)
-    },
+const CASES: [Case; 10] = [
+    Case::new(1, 10, 20, 1),
+    Case::new(10, 10, 20, 1),
+    Case::new(50, 10, 20, 1),
+    Case::new(50, 10, 20, 10),
+    Case::new(50, 10, 20, 0),
+    // What more targets and more tasks take.
+    Case::new(10, 20, 20, 1),
+    Case::new(10, 10, 0, 1),
+    Case::new(10, 10, 100, 1),
+    // A thousand cells.
+    Case::new(50, 50, 20, 10),
+    Case::new(50, 2, 0, 1),
 ];
 
 impl Case {
-    const fn new(instances: u64, targets: usize, tasks: usize) -> Self {
+    const fn new(instances: u64, targets: usize, tasks: usize, dirty: usize) -> Self {
         Self {
             instances,
             targets,
             tasks,
-            busy: true,
+            dirty,
         }
     }
 }
@@ -83,8 +83,8 @@ fn main() {
         _ => panic!("usage: --seconds N"),
     };
     println!(
-        "instances targets tasks   exchanges/s  commands/s  kB/s in  kB/s out  server CPU  \
-         us/exchange   p50 ms   p99 ms    kB used  B/field"
+        "instances targets tasks one in  exchanges/s  commands/s  kB/s in  kB/s out  server CPU  \
+         us/exchange   p50 ms   p99 ms  kB used  kB/bucket  B/field  B/instance"
     );
     for case in CASES {
         let Some(server) = Server::start(&[]) else {
@@ -117,14 +117,16 @@ fn measure(server: &Server, case: Case, lasts: Duration) {
     let mut took = took;
     took.sort_unstable();
     let at = |part: f64| took[(took.len() as f64 * part) as usize].as_secs_f64() * 1e3;
-    // Most of them; some are in the time that is left out.
     let exchanges = took.len() as f64 / lasts.as_secs_f64();
-    let quiet = if case.busy { "" } else { " (nothing counted)" };
+    let memory = (Account::of(server).memory - empty.memory) / 1e3;
+    let (bucket, field) = of_bucket(server);
     println!(
-        "{:9} {:7} {:5} {:13.1} {:11.0} {:8.1} {:9.1} {:10.1}% {:12.0} {:8.2} {:8.2} {:10.0} {:8.1}{quiet}",
+        "{:9} {:7} {:5} {:6} {:12.1} {:11.0} {:8.1} {:9.1} {:10.1}% {:12.0} {:8.2} {:8.2} {:8.0} \
+         {:10.1} {:8.1} {:11.0}",
         case.instances,
         case.targets,
         case.tasks,
+        case.dirty,
         exchanges,
         between.commands,
         between.bytes_in / 1e3,
@@ -133,8 +135,10 @@ fn measure(server: &Server, case: Case, lasts: Duration) {
         between.cpu / exchanges * 1e6,
         at(0.5),
         at(0.99),
-        (Account::of(server).memory - empty.memory) / 1e3,
-        per_field(server),
+        memory,
+        bucket / 1e3,
+        field,
+        of_instance(server, case),
     );
 }
 
@@ -167,7 +171,14 @@ async fn live(store: RedisStore, number: u64, case: Case, lasts: Duration) -> Ve
 
 fn shares(case: Case, seen: &HashMap<Scope, Seen>, sequence: u64) -> Vec<Share> {
     let share = |scope, names: Vec<String>| {
-        let names = if case.busy { names } else { Vec::new() };
+        // Others each time, so that all are dirty sometime.
+        let dirty =
+            |at: usize| case.dirty > 0 && (at + sequence as usize).is_multiple_of(case.dirty);
+        let names = names
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| dirty(*at))
+            .map(|(_, name)| name);
         let added = names
             .into_iter()
             .map(|name| (name.into(), 1 + sequence % 20));
@@ -189,17 +200,27 @@ fn shares(case: Case, seen: &HashMap<Scope, Seen>, sequence: u64) -> Vec<Share> 
     shares
 }
 
-/// What a field of a bucket takes, its name included.
-fn per_field(server: &Server) -> f64 {
+/// What a bucket of the pool takes, and each of its fields with its name.
+fn of_bucket(server: &Server) -> (f64, f64) {
     let keys: Vec<String> = server.ask(&["KEYS", &format!("{{outcome:1:{POOL}}}:b:*")]);
-    let sum = |words: &[&str]| -> f64 {
+    let most = |words: &[&str]| -> f64 {
         let each = keys.iter().map(|key| {
             let words: Vec<_> = words.iter().copied().chain([&**key]).collect();
             server.ask::<f64>(&words)
         });
-        each.sum()
+        each.fold(0.0, f64::max)
     };
-    sum(&["MEMORY", "USAGE"]) / sum(&["HLEN"])
+    let bytes = most(&["MEMORY", "USAGE"]);
+    (bytes, bytes / most(&["HLEN"]))
+}
+
+/// What an instance takes beside what it counts: what says which of its batches were counted.
+fn of_instance(server: &Server, case: Case) -> f64 {
+    let keys: Vec<String> = server.ask(&["KEYS", "{outcome:1:*}:s:0000000000000000"]);
+    let each = keys
+        .first()
+        .map(|key| server.ask::<f64>(&["MEMORY", "USAGE", key]));
+    each.unwrap_or_default() * (case.targets + 1) as f64
 }
 
 /// What the server has accounted for, altogether or in a second.

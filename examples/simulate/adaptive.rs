@@ -61,7 +61,9 @@ impl Instances {
         let store = MemoryStore::new();
         let (mut calls, mut memberships) = (Vec::new(), Vec::new());
         for number in 0..fleet.instances {
-            let seed = world.seed.wrapping_add(number as u64 * GOLDEN);
+            let seed = world
+                .seed
+                .wrapping_add((number as u64).wrapping_mul(GOLDEN));
             let router = router(&world.setting, seed, fleet)?;
             if let Some(exchange) = fleet.exchange {
                 let of_all = router.clone();

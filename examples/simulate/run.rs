@@ -151,6 +151,8 @@ fn play_cell(setting: &Arc<Setting>, cell: &Cell, fleet: Fleet) -> Result<(Figur
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{cli, data::Data, policies, scenario::Scenario};
 
@@ -175,6 +177,29 @@ mod tests {
     fn the_same_seeds_give_the_same_rows() {
         let plan = plan(|text| text);
         assert_eq!(run(&plan).unwrap(), run(&plan).unwrap());
+    }
+
+    #[test]
+    fn instances_that_share_give_the_same_rows_again() {
+        let plan = Plan {
+            policies: vec![policies::ADAPTIVE.to_owned()],
+            seeds: 1,
+            fleet: Fleet {
+                instances: 3,
+                exchange: Some(Duration::from_millis(250)),
+            },
+            ..plan(|text| text)
+        };
+        let played = run(&plan).unwrap();
+        assert_eq!(played, run(&plan).unwrap());
+        let alone = Plan {
+            fleet: Fleet {
+                exchange: None,
+                ..plan.fleet
+            },
+            ..plan
+        };
+        assert_ne!(played, run(&alone).unwrap(), "what is told changes nothing");
     }
 
     #[test]

@@ -155,6 +155,10 @@ impl<'a> Assembly<'a> {
         let slot = self.slot(group, target, before);
         let credential = credential.map(|credential| self.credential(credential));
         let compatibility = self.compatibility(target);
+        let index = self.targets.len();
+        if let Some(entry) = self.groups.get_mut(group) {
+            entry.targets.push(index);
+        }
         self.targets.push(TargetEntry {
             key: key_of(&in_pool.name, target),
             shared_name: target_name(self.names.target(&in_pool.name, target)),
@@ -220,7 +224,9 @@ impl<'a> Assembly<'a> {
         self.groups.push(match before {
             Some(before) => GroupEntry {
                 scope,
-                ..before.clone()
+                key,
+                targets: Vec::new(),
+                shared: before.shared.clone(),
             },
             None => {
                 let news = self.fleet.clone().map(GroupNews::new);

@@ -235,7 +235,7 @@ impl Builder {
         let lasting = match before {
             Some(before) => before.lasting.clone(),
             None => {
-                let fleet = self.shared.map(|_| Arc::new(Fleet::new(self.seed)));
+                let fleet = self.shared.map(|_| Arc::new(Fleet::new()));
                 let owner = fleet.as_ref().map(|fleet| fleet.instance());
                 let ledger = Ledger::new(self.ledger, self.shared.zip(owner));
                 Arc::new(Lasting::new(ledger, fleet))

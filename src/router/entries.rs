@@ -120,6 +120,8 @@ pub(super) struct GroupEntry {
     /// Names it in all instances that share.
     pub(super) scope: u64,
     pub(super) key: GroupKey,
+    /// The targets that share it.
+    pub(super) targets: Vec<usize>,
     pub(super) shared: Arc<SharedGroup>,
 }
 
@@ -167,7 +169,12 @@ impl GroupEntry {
             room: Padded(Number::new(0.0)),
             group: Padded(Mutex::new(group)),
         });
-        Self { scope, key, shared }
+        Self {
+            scope,
+            key,
+            targets: Vec::new(),
+            shared,
+        }
     }
 }
 

@@ -35,8 +35,11 @@ pub struct Learned {
     version: u32,
     /// Seconds since 1970.
     kept_at: f64,
-    /// Keys the hashes of tasks and tenants.
+    /// Keys the hashes of tasks and tenants, where nobody else knows it: what follows from the secret of a
+    /// deployment is not written down.
     secret: Option<u64>,
+    /// Tells whether such hashes are of the same key.
+    mark: Option<u64>,
     pools: Vec<LearnedPool>,
 }
 
@@ -93,7 +96,8 @@ impl OutcomeRouter {
         Learned {
             version: VERSION,
             kept_at: seconds(inner.clock.wall()),
-            secret: Some(inner.secret.key()),
+            secret: inner.lasting.fleet.is_none().then(|| inner.secret.key()),
+            mark: Some(inner.secret.mark()),
             pools: pools.collect(),
         }
     }
@@ -154,7 +158,7 @@ impl Learned {
                 inner.post(target, &mut group, now);
             }
             let mut quality = kept.quality.clone();
-            if self.secret != Some(inner.secret.key()) {
+            if self.mark != Some(inner.secret.mark()) {
                 // Their names mean other tasks here, or none.
                 quality.forget_tasks();
             }

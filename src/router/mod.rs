@@ -34,6 +34,7 @@ mod ledger;
 mod lock;
 mod numbers;
 mod observe;
+mod outcome;
 mod parameters;
 mod pick;
 mod pinned;
@@ -79,6 +80,7 @@ pub use self::{
     learned::Learned,
     ledger::{OutcomeId, Score},
     observe::{Observe, Refused, Settled},
+    outcome::Outcome,
     pool::{Mode, NobodyFree, Pool},
     price::Price,
     request::{PickRequest, TargetId},
@@ -86,7 +88,7 @@ pub use self::{
     snapshot::{PoolSnapshot, Snapshot, TargetSnapshot},
     state::State,
     target::Target,
-    ticket::{Outcome, Ticket},
+    ticket::Ticket,
     upstream::{Credential, Upstream},
 };
 pub(crate) use self::{
@@ -483,6 +485,13 @@ impl Inner {
             reason = "indices are assigned by the builder"
         )]
         lock::lock(&self.groups[index].shared.group)
+    }
+
+    /// Returns the targets that share a limit.
+    fn members(&self, group: usize) -> impl Iterator<Item = &TargetEntry> {
+        let entry = self.groups.get(group);
+        let members = entry.into_iter().flat_map(|entry| &entry.targets);
+        members.filter_map(|target| self.targets.get(*target))
     }
 
     fn requested_id(&self, name: &Name) -> Option<TargetId> {

@@ -3,12 +3,12 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Decision, OutcomeId, PickRequest, Routed, Settled, TargetId,
+    Decision, Outcome, OutcomeId, PickRequest, Routed, Settled, TargetId,
     fit::Attempted,
     group::{Group, Member},
 };
 use crate::{
-    classify::{Class, LimitWindow, Limits, Usage, Verdict},
+    classify::{Class, LimitWindow, Usage, Verdict},
     stats::{Evidence, Late, Reading, TaskKey, Trial, Watch},
 };
 
@@ -55,94 +55,6 @@ pub(super) struct Plan {
     /// The age that nine of ten answers do not reach.
     pub(super) outlying: Option<Late>,
     pub(super) objective: Option<Duration>,
-}
-
-/// How an attempt went.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Outcome {
-    verdict: Verdict,
-    limits: Limits,
-    usage: Option<Usage>,
-    first_content: Option<Duration>,
-    largest_gap: Option<Duration>,
-    timed: bool,
-}
-
-impl Outcome {
-    /// Creates an outcome.
-    pub fn new(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            limits: Limits::default(),
-            usage: None,
-            first_content: None,
-            largest_gap: None,
-            timed: true,
-        }
-    }
-
-    /// Adds the limits that the answer reported.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Adds the tokens that were used.
-    pub fn usage(mut self, usage: Option<Usage>) -> Self {
-        self.usage = usage;
-        self
-    }
-
-    /// Adds the time from the start to the first content of a streamed answer.
-    pub fn first_content(mut self, after: Option<Duration>) -> Self {
-        self.first_content = after;
-        self
-    }
-
-    /// Adds the longest that a stream was silent after its first content while the caller waited for
-    /// more: a stall. `None` where the caller never had to wait.
-    pub fn largest_gap(mut self, gap: Option<Duration>) -> Self {
-        self.largest_gap = gap;
-        self
-    }
-
-    /// Says that the caller's own pace decided when it ended, so that its time says nothing about the
-    /// target.
-    pub fn untimed(mut self) -> Self {
-        self.timed = false;
-        self
-    }
-
-    /// Returns how it ended.
-    #[must_use]
-    pub fn verdict(&self) -> &Verdict {
-        &self.verdict
-    }
-
-    /// Returns the tokens that were used, where the answer said so.
-    #[must_use]
-    pub fn used(&self) -> Option<&Usage> {
-        self.usage.as_ref()
-    }
-
-    /// Returns the time from the start to the first content of a streamed answer.
-    #[must_use]
-    pub fn first_content_after(&self) -> Option<Duration> {
-        self.first_content
-    }
-
-    /// Returns the longest that a stream was silent while the caller waited for more.
-    #[must_use]
-    pub fn longest_gap(&self) -> Option<Duration> {
-        self.largest_gap
-    }
-
-    /// Returns whether its time says something about the target.
-    #[must_use]
-    pub fn is_timed(&self) -> bool {
-        self.timed
-    }
 }
 
 impl Ticket {

@@ -246,3 +246,57 @@ async fn a_router_that_is_not_to_share_is_not_shared() {
         "{refused}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_router_is_shared_once() {
+    let one = join(MemoryStore::new(), 1);
+    let of_it = one.router.clone();
+    let again = tower_outcome::store::Sharing::new(MemoryStore::new());
+    let refused = again.start(move || of_it.clone()).unwrap_err();
+    assert!(refused.to_string().contains("already"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_does_not_make_the_same_instance() {
+    let store = MemoryStore::new();
+    let fleet = [join(store.clone(), 7), join(store, 7)];
+    shared().await;
+    for instance in &fleet {
+        instance.call(|_| ended(Class::Success));
+    }
+    shared().await;
+    for instance in &fleet {
+        assert_eq!(instance.target("large").of_others, 1);
+        assert_eq!(instance.membership.state().instances, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_goes_on_under_the_same_secret_and_does_not_hold_it() {
+    let before = crate::support::router(1, SECRET);
+    let request = || tower_outcome::PickRequest::new("chat").task("sums");
+    for _ in 0..20 {
+        let ticket = before.pick(&request()).unwrap();
+        let id = ticket.outcome_id();
+        ticket.settle(ended(Class::Success));
+        before.report(id, Score::WORST).unwrap();
+    }
+    let kept = serde_json::to_string(&before.learned()).unwrap();
+    assert!(kept.contains("\"secret\":null"), "{kept}");
+    let tasks = |secret: &str| {
+        let kept = serde_json::from_str(&kept).unwrap();
+        let pool = tower_outcome::Pool::new("chat")
+            .model("large")
+            .model("small");
+        let router = tower_outcome::OutcomeRouter::builder()
+            .pool(pool)
+            .shared(secret);
+        let kept = router.learned(kept).build().unwrap().learned();
+        let kept = serde_json::to_value(kept).unwrap();
+        kept["pools"][0]["quality"]["tasks"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!((tasks(SECRET), tasks("another")), (2, 1));
+}

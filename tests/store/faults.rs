@@ -118,6 +118,24 @@ async fn f43_a_server_that_hangs_delays_nobody_beyond_the_limits() {
 }
 
 #[tokio::test]
+async fn what_failed_a_while_ago_is_not_the_answer_now() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let limit = Duration::from_millis(100);
+    let store = RedisStore::builder(server.url())
+        .connect_timeout(limit)
+        .build();
+    let one = store.unwrap();
+    server.freeze();
+    let given_up = timeout(Duration::from_millis(20), one.exchange(&Batch::new(1, 0))).await;
+    assert!(given_up.is_err(), "{given_up:?}");
+    sleep(2 * limit).await;
+    server.thaw();
+    one.exchange(&Batch::new(1, 0)).await.unwrap();
+}
+
+#[tokio::test]
 async fn f44_a_lost_answer_does_not_count_twice() {
     let Some(server) = Server::start(&[]) else {
         return;
@@ -310,7 +328,8 @@ async fn f44_a_replica_is_refused_until_it_is_promoted() {
         return;
     };
     let port = primary.port().to_string();
-    let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {port}")]).unwrap();
+    let replica = Server::start(&[]).unwrap();
+    replica.tell(&["REPLICAOF", "127.0.0.1", &port]);
     let mut one = Instance::new(1, replica.store());
     let batch = one.batch(&[("ok", 1)]);
     refused(
@@ -361,7 +380,10 @@ async fn a_cluster_of_one_node_works_and_a_part_of_one_is_told() {
         error.is_lacking() && error.to_string().contains("cluster"),
         "{error}"
     );
-    server.tell(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let slots: Vec<_> = (0..16_384).map(|slot| slot.to_string()).collect();
+    let mut add = vec!["CLUSTER", "ADDSLOTS"];
+    add.extend(slots.iter().map(String::as_str));
+    server.tell(&add);
     let since = Instant::now();
     while one.exchange(&batch).await.is_err() {
         assert!(

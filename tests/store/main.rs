@@ -8,13 +8,16 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types,
     unreachable_pub,
     reason = "tests"
 )]
 
+mod books;
 mod faults;
+mod fleet;
 mod hostile;
 mod poison;
 mod proxy;

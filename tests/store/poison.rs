@@ -255,6 +255,9 @@ async fn a_bucket_larger_than_any_is_dropped() {
         .collect();
     assert_eq!(counters, [1]);
     assert!(one.store.mended() >= 1);
+    let key = format!("{TAG}:b:{}", answer.bucket);
+    let left: i64 = server.ask(&["PTTL", &key]);
+    assert!((140_000..=150_000).contains(&left), "{left}");
 }
 
 #[tokio::test]

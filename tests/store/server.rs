@@ -176,7 +176,15 @@ impl Drop for Server {
 }
 
 fn spawn(program: &str, port: u16, folder: &Path, arguments: &[String]) -> Child {
-    Command::new(program)
+    // With the test that has started it, however that ends.
+    let mut command = if is_there("setpriv") {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", program]);
+        command
+    } else {
+        Command::new(program)
+    };
+    command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
         .args(["--dir", folder.to_str().unwrap()])

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ impl OutcomeRouter {
         let Some(index) = index else { return };
         let mut group = inner.group(index);
         group.capacity.cool(lasts, now);
-        for target in inner.targets.iter().filter(|it| it.group == index) {
+        for target in inner.members(index) {
             inner.post(target, &mut group, now);
         }
     }
@@ -134,7 +134,7 @@ impl Inner {
             }
             self.note_broken(target, &mut group, now);
         }
-        for target in self.targets.iter().filter(|it| it.group == index) {
+        for target in self.members(index) {
             self.post(target, &mut group, now);
         }
     }
@@ -149,8 +149,7 @@ impl Inner {
         let at = match targets.iter().position(|(it, _)| it.shared_name == name) {
             Some(at) => at,
             None => {
-                let mut all = self.targets.iter();
-                let found = all.find(|it| it.shared_name == name && it.group == group)?;
+                let found = self.members(group).find(|it| it.shared_name == name)?;
                 targets.push((found, OfTarget::default()));
                 targets.len() - 1
             }
@@ -169,7 +168,8 @@ impl Inner {
         let Some(pool) = self.pools.iter().find(|entry| entry.scope == scope) else {
             return;
         };
-        let mut cells: HashMap<(usize, u64), OfCell> = HashMap::new();
+        // In order, so that what is rounded is rounded the same way every time.
+        let mut cells: BTreeMap<(usize, u64), OfCell> = BTreeMap::new();
         let targets = self.targets.get(pool.targets.clone()).unwrap_or_default();
         for (at, (counter, rise)) in rises.iter().enumerate() {
             let count = i32::try_from(*rise.min(&MOST)).unwrap_or(i32::MAX);

@@ -68,7 +68,8 @@ pub(crate) enum Went {
 }
 
 impl Went {
-    const ALL: [(Self, u8); 6] = [
+    /// In the order of their numbers.
+    pub(super) const ALL: [(Self, u8); 6] = [
         (Self::Good, b'g'),
         (Self::Outdated, b'o'),
         (Self::Late, b'l'),

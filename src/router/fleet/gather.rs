@@ -5,7 +5,6 @@ use tokio::time::Instant;
 use super::{
     super::{OutcomeRouter, lock::lock},
     Counter, ScopeOf,
-    news::OfTarget,
 };
 
 /// Nobody spends more tokens on one exchange's requests than a counter may rise.
@@ -59,11 +58,12 @@ impl OutcomeRouter {
                     tell(scope, counter, count);
                 }
             }
-            let members = inner.targets.iter().filter(|target| target.group == index);
+            let members = inner.members(index);
             for target in members {
-                let news = targets.get(target.slot).into_iter().flatten();
-                for (counter, count) in news {
-                    tell(scope, OfTarget::of(*counter, target.shared_name), *count);
+                if let Some(news) = targets.get(target.slot) {
+                    news.tell(target.shared_name, |counter, count| {
+                        tell(scope, counter, count);
+                    });
                 }
             }
         }

@@ -62,7 +62,7 @@ impl OutcomeRouter {
             let turn = (self.jitter() * f64::from(instances)).floor();
             let mut group = inner.group(index);
             group.capacity.take_turn(turn);
-            for target in inner.targets.iter().filter(|it| it.group == index) {
+            for target in inner.members(index) {
                 inner.post_room(target, &group, now);
             }
         }

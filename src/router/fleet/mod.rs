@@ -17,7 +17,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -38,8 +38,11 @@ const PRESENT: Duration = Duration::from_secs(1);
 
 /// What a router has in common with others that use the same store.
 pub(crate) struct Fleet {
-    /// Names this router among the others.
+    /// Names this router among the others. It is drawn, whatever the seed: two of the same name would take
+    /// each other's evidence for their own.
     instance: u64,
+    /// Somebody exchanges, or did.
+    joined: AtomicBool,
     /// Until when the others count as there, in nanoseconds since the router's epoch.
     present_until: AtomicU64,
     /// Wakes whoever exchanges what cannot wait.
@@ -49,10 +52,10 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn new(seed: Option<u64>) -> Self {
-        let drawn = RandomState::new();
+    pub(super) fn new() -> Self {
         Self {
-            instance: seed.unwrap_or_else(|| drawn.hash_one("instance")),
+            instance: RandomState::new().hash_one("instance"),
+            joined: AtomicBool::new(false),
             present_until: AtomicU64::new(0),
             wake: Notify::new(),
             scores: Mutex::default(),
@@ -62,6 +65,12 @@ impl Fleet {
 
     pub(crate) fn instance(&self) -> u64 {
         self.instance
+    }
+
+    /// Lets somebody exchange; one only, and once. Who began anew would not know what was told before, and
+    /// would take it for that of others.
+    pub(crate) fn join(&self) -> bool {
+        !self.joined.swap(true, Ordering::Relaxed)
     }
 
     /// Waits until something has happened that others should know at once.

@@ -10,7 +10,7 @@ use super::super::{entries::GroupKey, target::Target, upstream::Upstream};
 pub(crate) struct Names(u64);
 
 /// What counters belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ScopeOf {
     /// A quota group: what was sent, refused and answered.
     Group(u64),
@@ -35,6 +35,7 @@ enum Kind {
     Group,
     Target,
     Ticket,
+    Mark,
 }
 
 impl fmt::Debug for Names {
@@ -57,6 +58,11 @@ impl Names {
 
     pub(crate) fn key(self) -> u64 {
         self.0
+    }
+
+    /// Returns what other names with the same key have in common, from which the key does not follow.
+    pub(crate) fn mark(self) -> u64 {
+        hash(self.0, Kind::Mark, &[])
     }
 
     pub(crate) fn task(self, tenant: Option<&str>, task: Option<&str>) -> u64 {

@@ -1,4 +1,9 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Fleet, Lease,
@@ -22,24 +27,74 @@ pub(in crate::router) struct GroupNews {
     pub(super) targets: Vec<TargetNews>,
 }
 
-/// What has happened to a target: each counter but for the target's name.
-pub(super) type TargetNews = HashMap<OfTarget, u64>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum OfTarget {
-    Attempts(Went),
-    FirstContent(u8),
-    Answers(u8, Option<u8>, u8),
+/// What has happened to a target. It is counted with every settlement.
+#[derive(Debug, Default)]
+pub(super) struct TargetNews {
+    /// In the order of [`Went::ALL`].
+    attempts: [u64; Went::ALL.len()],
+    /// Times to the first content, and the lengths and times of whole answers, in steps.
+    times: HashMap<Steps, u64, BuildHasherDefault<Mixed>>,
 }
 
-impl OfTarget {
-    pub(super) fn of(self, target: u64) -> Counter {
-        match self {
-            Self::Attempts(went) => Counter::Attempts(target, went),
-            Self::FirstContent(time) => Counter::FirstContent(target, time),
-            Self::Answers(expected, tokens, time) => {
-                Counter::Answers(target, expected, tokens, time)
+/// Steps of one answer, in one number; see [`Steps::of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Steps(u32);
+
+impl Steps {
+    const NO_TOKENS: u32 = 1 << 24;
+    const FIRST_CONTENT: u32 = 1 << 25;
+
+    fn of_answer(expected: u8, tokens: Option<u8>, time: u8) -> Self {
+        let low = u32::from_be_bytes([0, expected, tokens.unwrap_or(0), time]);
+        let kind = if tokens.is_none() { Self::NO_TOKENS } else { 0 };
+        Self(kind | low)
+    }
+
+    fn of_first_content(time: u8) -> Self {
+        Self(Self::FIRST_CONTENT | u32::from(time))
+    }
+
+    fn counter(self, target: u64) -> Counter {
+        let [_, expected, tokens, time] = self.0.to_be_bytes();
+        if self.0 & Self::FIRST_CONTENT != 0 {
+            return Counter::FirstContent(target, time);
+        }
+        let tokens = (self.0 & Self::NO_TOKENS == 0).then_some(tokens);
+        Counter::Answers(target, expected, tokens, time)
+    }
+}
+
+/// Hashes a number that nobody can choose: a multiplication spreads it well enough.
+#[derive(Debug, Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        let mixed = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl TargetNews {
+    /// Tells all of it.
+    pub(super) fn tell(&self, target: u64, mut tell: impl FnMut(Counter, u64)) {
+        for ((went, _), count) in Went::ALL.into_iter().zip(self.attempts) {
+            if count > 0 {
+                tell(Counter::Attempts(target, went), count);
             }
+        }
+        for (steps, count) in &self.times {
+            tell(steps.counter(target), *count);
         }
     }
 }
@@ -103,9 +158,10 @@ impl GroupNews {
             Evidence::Slow => Went::Slow,
             Evidence::Bad => Went::Bad,
         };
-        self.count(slot, OfTarget::Attempts(went));
+        let news = self.target(slot);
+        news.went(went);
         if probe && evidence != Evidence::Good {
-            self.count(slot, OfTarget::Attempts(Went::FailedProbe));
+            news.went(Went::FailedProbe);
         }
         if probe {
             // Whether it is back, or is not, is worth knowing at once.
@@ -114,7 +170,8 @@ impl GroupNews {
     }
 
     pub(in crate::router) fn first_content(&mut self, slot: usize, after: Duration) {
-        self.count(slot, OfTarget::FirstContent(time_step(after)));
+        let steps = Steps::of_first_content(time_step(after));
+        *self.target(slot).times.entry(steps).or_default() += 1;
     }
 
     pub(in crate::router) fn answered(
@@ -125,16 +182,23 @@ impl GroupNews {
         took: Duration,
     ) {
         let tokens = tokens.map(|tokens| token_step(tokens as f64));
-        let counter = OfTarget::Answers(token_step(expected), tokens, time_step(took));
-        self.count(slot, counter);
+        let steps = Steps::of_answer(token_step(expected), tokens, time_step(took));
+        *self.target(slot).times.entry(steps).or_default() += 1;
     }
 
-    fn count(&mut self, slot: usize, counter: OfTarget) {
+    fn target(&mut self, slot: usize) -> &mut TargetNews {
         if self.targets.len() <= slot {
-            self.targets.resize_with(slot + 1, HashMap::new);
+            self.targets.resize_with(slot + 1, TargetNews::default);
         }
-        if let Some(news) = self.targets.get_mut(slot) {
-            *news.entry(counter).or_default() += 1;
+        #[allow(clippy::indexing_slicing, reason = "there is a place for it now")]
+        &mut self.targets[slot]
+    }
+}
+
+impl TargetNews {
+    fn went(&mut self, went: Went) {
+        if let Some(count) = self.attempts.get_mut(went as usize) {
+            *count += 1;
         }
     }
 }

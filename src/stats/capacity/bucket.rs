@@ -19,6 +19,8 @@ const NEARLY_FULL: f64 = 0.95;
 const THEIRS_WINDOW: f64 = 5.0;
 const THEIRS_SILENCE: f64 = 2.0;
 
+/// Seconds of the spending of other instances that are not known yet.
+const UNTOLD: f64 = 0.25;
 /// After which time it is somebody else's turn.
 pub(super) const TURN: Duration = Duration::from_millis(250);
 
@@ -142,12 +144,17 @@ impl Bucket {
         self.rate - self.others.min(MOST_OTHERS * self.rate).max(0.0)
     }
 
+    /// Returns what is left to others: what they have spent since they told is not known yet.
+    fn spare(&self) -> f64 {
+        SPARE * self.rate + UNTOLD * self.theirs.rate
+    }
+
     /// Returns when there will be room for `need`, if that is not now; `turn` is how many others may take
     /// as much at the same time.
     pub(super) fn free_at(&self, need: f64, turn: f64, now: Instant) -> Option<Instant> {
         let level = self.level(now)?;
         // What never fits must not wait for ever: the provider will say so itself.
-        let own = (need + SPARE * self.rate).min(self.limit);
+        let own = (need + self.spare()).min(self.limit);
         let missing = own - level;
         if self.rate <= 0.0 {
             return None;
@@ -167,7 +174,7 @@ impl Bucket {
         match self.level(now) {
             Some(level) if self.rate > 0.0 && level < self.limit => {
                 // A little less, for what rounding may do.
-                (level - SPARE * self.rate) / (1.0 + turn) * (1.0 - 1e-9)
+                (level - self.spare()) / (1.0 + turn) * (1.0 - 1e-9)
             }
             _ => f64::INFINITY,
         }

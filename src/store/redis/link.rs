@@ -30,13 +30,18 @@ type Connecting = Task<Result<Connection, StoreError>>;
 impl Link {
     /// Takes the connection, or waits for a new one.
     pub(super) async fn take(&self, server: &Arc<Server>) -> Result<Connection, StoreError> {
-        let connecting = match mem::take(&mut *self.state()) {
+        let state = mem::take(&mut *self.state());
+        let connecting = match state {
             State::Ready(connection) if connection.stands() => return Ok(connection),
-            State::Connecting(connecting) => connecting,
-            State::Ready(_) | State::None => {
-                let server = Arc::clone(server);
-                Task::spawn(async move { server.connect().await })
+            State::Connecting(connecting) if connecting.is_finished() => {
+                // What failed some time ago says nothing of now.
+                match connecting.await {
+                    Ok(Ok(connection)) if connection.stands() => return Ok(connection),
+                    _ => connect(server),
+                }
             }
+            State::Connecting(connecting) => connecting,
+            State::Ready(_) | State::None => connect(server),
         };
         let mut waiting = Waiting {
             link: self,
@@ -60,6 +65,12 @@ impl Link {
     }
 }
 
+fn connect(server: &Arc<Server>) -> Connecting {
+    let server = Arc::clone(server);
+    Task::spawn(async move { server.connect().await })
+}
+
+/// An exchange that waits for a connection. If it is dropped, the next one waits for the same.
 struct Waiting<'a> {
     link: &'a Link,
     connecting: Option<Connecting>,

@@ -76,6 +76,9 @@ const REASONS: &[(&str, Reason)] = &[
     ("CLUSTERDOWN", Reason::Cluster),
 ];
 
+/// What Redis and Valkey say, without a code, of commands and keys that a user may not use in a script.
+const FORBIDDEN_IN_SCRIPTS: &[&str] = &["The user executing the script", "ACL failure in script"];
+
 impl Refusal {
     /// Reads the error that an answer is, if it is one.
     pub(super) fn of(value: &Value) -> Option<Self> {
@@ -100,7 +103,7 @@ impl Refusal {
                 "it has as many clients as it takes (maxclients)",
             ));
         }
-        if details.starts_with("The user executing the script") {
+        if FORBIDDEN_IN_SCRIPTS.iter().any(|it| details.contains(it)) {
             return Self::read("NOPERM", "");
         }
         let words = || details.split(|c: char| !c.is_ascii_uppercase());
@@ -162,6 +165,14 @@ mod tests {
             )
         );
         assert!(matches!(oom, Refusal::All(_)));
+        for forbidden in [
+            "The user executing the script can't run this command or subcommand script: f0",
+            "Error running script (call to f_0): @user_script:1: The user executing the script can't \
+             run this command or subcommand",
+            "ACL failure in script: User x has no permissions to run the 'zadd' command script: f0",
+        ] {
+            assert_eq!(Refusal::read("ERR", forbidden), Refusal::read("NOPERM", ""));
+        }
         assert_eq!(Refusal::read("NOSCRIPT", ""), Refusal::NoScript);
         assert_eq!(
             Refusal::read("MOVED", "1 h:1"),

@@ -58,8 +58,7 @@ end
 -- The version of a bucket and how many fields it should have. A server keeps a hash of short values as a
 -- list, up to 512 of them, and searches it from the front for each: adding to 320 counters took five times
 -- as long as in a table. A value of over 64 bytes makes it one.
-local function stamp(key, version, wide)
-  local fields = redis.call('HLEN', key)
+local function stamp(key, version, fields, wide)
   redis.call('HSET', key, STAMP, string.format(wide and '%060.0f %06.0f' or '%.0f %.0f', version, fields))
   return fields
 end
@@ -104,9 +103,9 @@ local function check(key, fields)
 end
 
 -- The fields of a bucket and how many there are.
-local function read(number, version, fields)
+local function read(number, version, fields, checked)
   local key = key_of(number)
-  local there = check(key, fields)
+  local there = checked and fields or check(key, fields)
   local all = table.concat(redis.call('HGETALL', key), '\n')
   if #all > 128 + there * (NAME_MOST + COUNT_MOST + 2) then
     clean(key)
@@ -114,7 +113,7 @@ local function read(number, version, fields)
     fields = nil
   end
   if there == 0 then return '', 0 end
-  if there ~= fields then there = stamp(key, version, there > WIDE) end
+  if there ~= fields then there = stamp(key, version, redis.call('HLEN', key), there > WIDE) end
   return all, there
 end
 
@@ -127,13 +126,14 @@ local function add()
   if version > VERSION_MOST then version = now end
   local there = check(key, fields or 0)
   local wide = there > WIDE or #added > 16 * WIDE
-  stamp(key, version, wide)
+  local new = not before or there == 0
+  if wide or new then stamp(key, version, 0, wide) end
   local steps = 0
   for name, step in string.gmatch(added, '([ -~]+)\n(%d+)') do
     steps = steps + 1
     if steps > ADDED_MOST then break end
     if #step > 9 then step = text(math.min(tonumber(step), STEP_MOST)) end
-    if #name <= NAME_MOST and (there + steps <= FIELDS_MOST
+    if #name <= NAME_MOST and (there + steps < FIELDS_MOST
         or redis.call('HLEN', key) <= FIELDS_MOST or redis.call('HEXISTS', key, name) == 1) then
       local sum = redis.pcall('HINCRBY', key, name, step)
       if type(sum) == 'table' or sum < 0 or sum - step > EXACT_MOST then
@@ -144,8 +144,8 @@ local function add()
       end
     end
   end
-  fields = stamp(key, version, wide)
-  if not before then redis.call('PEXPIRE', key, BUCKET_LASTS) end
+  fields = stamp(key, version, redis.call('HLEN', key), wide)
+  if new then redis.call('PEXPIRE', key, BUCKET_LASTS) end
   return version, fields
 end
 
@@ -193,6 +193,12 @@ if budget > 0 then
   -- What was seen in the future is of another clock.
   local seen = seen_bucket and seen_bucket <= current + 1
   if seen then first = math.max(first, seen_bucket - 1) end
+  if current - first > 2 then
+    -- Of a scope where nothing happens, or nothing has yet.
+    local keys = {}
+    for number = first, current do keys[#keys + 1] = key_of(number) end
+    if redis.call('EXISTS', unpack(keys)) == 0 then first = current + 1 end
+  end
   for number = first, current do
     local version, fields = version_now, fields_now
     if number < current or not version then version, fields = stamp_of(number) end
@@ -200,7 +206,7 @@ if budget > 0 then
       or (number == seen_bucket and version ~= seen_version)
       or (number < seen_bucket and version and version > seen_version)
     if version and new then
-      local all, there = read(number, version, fields)
+      local all, there = read(number, version, fields, version == version_now)
       budget = budget - there
       -- The others are asked for next time, as what is newest here is what was seen then.
       if budget < 0 and #buckets > 0 then break end

@@ -32,13 +32,13 @@ const PUZZLING: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Link {
     sequence: u64,
-    unsent: HashMap<ScopeOf, HashMap<Counter, u64>>,
+    unsent: BTreeMap<ScopeOf, BTreeMap<Counter, u64>>,
     waiting: usize,
     /// When the oldest of it happened.
     unsent_since: Option<Instant>,
     /// What was sent, and may have arrived or not.
     pending: Option<Pending>,
-    cooldowns: HashMap<u64, Instant>,
+    cooldowns: BTreeMap<u64, Instant>,
     notes: Vec<Stray>,
     sides: HashMap<ScopeOf, Side>,
     counts: Counts,
@@ -169,7 +169,7 @@ impl Link {
             self.counts.dropped = self.counts.dropped.saturating_add(pending.increments());
         }
         if self.unsent_since.is_some_and(is_stale) {
-            let all = self.unsent.values().flat_map(HashMap::values);
+            let all = self.unsent.values().flat_map(BTreeMap::values);
             let lost = all.fold(0, |sum: u64, count| sum.saturating_add(*count));
             self.counts.dropped = self.counts.dropped.saturating_add(lost);
             self.unsent.clear();

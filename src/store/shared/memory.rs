@@ -68,7 +68,7 @@ struct Counters {
 #[derive(Debug, Default)]
 struct Filled {
     version: u64,
-    counters: HashMap<Box<str>, u64>,
+    counters: BTreeMap<Box<str>, u64>,
 }
 
 impl MemoryStore {

@@ -133,7 +133,8 @@ impl Sharing {
     ///
     /// # Errors
     ///
-    /// If the router was not built to be [shared](crate::router::Builder::shared).
+    /// If the router was not built to be [shared](crate::router::Builder::shared), or is shared already. A
+    /// router is shared once: not even after a membership has ended can another one begin.
     ///
     /// # Panics
     ///
@@ -142,10 +143,16 @@ impl Sharing {
         self,
         router: impl Fn() -> OutcomeRouter + Send + Sync + 'static,
     ) -> Result<Membership, StoreError> {
-        let instance = router().fleet().map(crate::router::Fleet::instance);
-        let instance = instance.ok_or_else(|| {
+        let of_all = router();
+        let fleet = of_all.fleet().ok_or_else(|| {
             StoreError::lacking("the router was not built with the secret of a deployment")
         })?;
+        if !fleet.join() {
+            return Err(StoreError::lacking(
+                "the router shares already, or did: one that is to share anew is built anew",
+            ));
+        }
+        let instance = fleet.instance();
         let state = FleetState {
             store: self.store.kind(),
             instance: format!("{instance:016x}"),

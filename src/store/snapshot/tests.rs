@@ -341,7 +341,7 @@ fn f48_killing_the_writer_leaves_a_whole_snapshot() {
     for round in 0..rounds {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
-                "store::tests::a_writer_that_never_ends",
+                "store::snapshot::tests::a_writer_that_never_ends",
                 "--exact",
                 "--nocapture",
             ])
