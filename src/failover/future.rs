@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
 use super::{
+    kept::Kept,
     layer::FailoverLayer,
     rules::{self, Repeat, ended, repeat_routed, says_no},
 };
@@ -68,7 +69,10 @@ pin_project! {
 /// One call, over all its attempts.
 struct Run {
     layer: FailoverLayer,
+    /// The head; its headers go out with the first attempt.
     parts: Parts,
+    /// Those headers, for more attempts.
+    headers: Option<Kept>,
     /// The body, where it can be sent again.
     body: Option<(VecDeque<Bytes>, Option<Box<HeaderMap>>)>,
     call: Call,
@@ -128,6 +132,7 @@ where
         let run = Run {
             layer,
             parts,
+            headers: None,
             body: None,
             call,
             attempts: 0,
@@ -295,9 +300,16 @@ impl Run {
     fn begin<B: Body<Data = Bytes>>(&mut self, has_spare: bool) -> Request<RequestBody<B>> {
         self.attempts += 1;
         self.mark = Mark::new();
-        // What came goes out, since it has room for more headers; a clone has none.
-        let clone = self.parts.clone();
-        let mut parts = mem::replace(&mut self.parts, clone);
+        let headers = match &self.headers {
+            Some(kept) => kept.headers(),
+            None => {
+                let headers = mem::take(&mut self.parts.headers);
+                self.headers = Some(Kept::of(&headers));
+                headers
+            }
+        };
+        let mut parts = self.parts.clone();
+        parts.headers = headers;
         parts.extensions.insert(self.mark.clone());
         // With an answer at hand, nobody who has to be waited for is better.
         let patience = if has_spare {

@@ -23,6 +23,7 @@
 mod budget;
 mod call;
 mod future;
+mod kept;
 mod layer;
 mod policy;
 mod rules;

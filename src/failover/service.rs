@@ -42,6 +42,18 @@ impl<S> Failover<S> {
     }
 }
 
+impl<S> Failover<S> {
+    /// Calls a clone, which need not be ready: the future waits for that.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn start<B>(&self, request: Request<B>) -> FailoverFuture<S, B>
+    where
+        S: Service<Request<RequestBody<B>>> + Clone,
+        B: Body<Data = Bytes>,
+    {
+        FailoverFuture::new(self.layer.clone(), self.inner.clone(), request)
+    }
+}
+
 impl<S, B, R> Service<Request<B>> for Failover<S>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use http::{HeaderValue, Request, StatusCode, Uri, Version, header, uri::Authority};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, Version, header, uri::Authority};
 
 /// Looks for the forms of a request that two servers in a row may read differently, and that an
 /// honest client never sends. Returns which host it is addressed to.
@@ -65,9 +65,7 @@ impl Hosts {
             Some(origin) => !origin_host(origin).is_some_and(|origin| {
                 host.is_some_and(|host| host.eq_ignore_ascii_case(&origin)) || self.names(&origin)
             }),
-            None => headers
-                .get("sec-fetch-site")
-                .is_some_and(|site| site == "cross-site"),
+            None => headers.get(&SITE).is_some_and(|site| site == "cross-site"),
         };
         if foreign {
             let message = "Web pages of another host are not served.";
@@ -86,6 +84,7 @@ impl Hosts {
     }
 }
 
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// Returns the host of a web page; `None` for those that have none, such as files.

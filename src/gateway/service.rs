@@ -1,7 +1,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -219,12 +219,7 @@ impl Live {
         let call = Call::new();
         let mut ending = Ending::new(rules, &call, caller, place);
         request.extensions_mut().insert(call.clone());
-        let mut stack = self.stack.clone();
-        let answered = match poll_fn(|cx| stack.poll_ready(cx)).await {
-            Ok(()) => stack.call(request).await,
-            Err(error) => Err(error),
-        };
-        match answered {
+        match self.stack.start(request).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(located) = located.filter(|_| is_refusal(&parts, &call))

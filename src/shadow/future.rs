@@ -34,8 +34,8 @@ pin_project! {
         S: Service<Request<RequestBody<B>>>,
         B: Body,
     {
-        layer: ShadowLayer,
-        service: S,
+        // Absent where no copy is made.
+        copier: Option<Copier<S>>,
         #[pin]
         state: State<S::Future, B>,
     }
@@ -56,6 +56,12 @@ pin_project! {
         Calling { #[pin] future: F, original: Option<Original> },
         Done,
     }
+}
+
+/// What is called, by the call and by its copy.
+struct Copier<S> {
+    layer: ShadowLayer,
+    service: S,
 }
 
 /// What a copy is made of.
@@ -87,8 +93,7 @@ where
         let (parts, body) = request.into_parts();
         let body = Collector::new(body, layer.router.max_body());
         Self {
-            layer,
-            service,
+            copier: Some(Copier { layer, service }),
             state: State::Collecting {
                 upload: Some((parts, body)),
                 ready: true,
@@ -96,10 +101,9 @@ where
         }
     }
 
-    pub(super) fn passing(layer: ShadowLayer, service: S, future: S::Future) -> Self {
+    pub(super) fn passing(future: S::Future) -> Self {
         Self {
-            layer,
-            service,
+            copier: None,
             state: State::Calling {
                 future,
                 original: None,
@@ -125,13 +129,13 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Collecting { upload, ready } => {
-                    let Some((_, body)) = upload else {
+                    let (Some((_, body)), Some(copier)) = (&mut *upload, &mut *this.copier) else {
                         return Poll::Pending;
                     };
                     let Poll::Ready(collected) = body.poll(cx) else {
                         if mem::take(ready) {
                             // A slow upload must not hold a permit.
-                            *this.service = this.service.clone();
+                            copier.service = copier.service.clone();
                         }
                         return Poll::Pending;
                     };
@@ -140,10 +144,10 @@ where
                     };
                     let ready = *ready;
                     let collected = collected.unwrap_or_else(|_| body.into_rest());
-                    let (request, original) = prepare(this.layer, parts, collected);
+                    let (request, original) = prepare(&copier.layer, parts, collected);
                     if ready {
                         State::Calling {
-                            future: this.service.call(request),
+                            future: copier.service.call(request),
                             original,
                         }
                     } else {
@@ -153,7 +157,10 @@ where
                     }
                 }
                 StateProj::Readying { sending } => {
-                    if let Err(error) = ready!(this.service.poll_ready(cx)) {
+                    let Some(copier) = this.copier else {
+                        return Poll::Pending;
+                    };
+                    if let Err(error) = ready!(copier.service.poll_ready(cx)) {
                         this.state.set(State::Done);
                         return Poll::Ready(Err(error));
                     }
@@ -161,7 +168,7 @@ where
                         return Poll::Pending;
                     };
                     State::Calling {
-                        future: this.service.call(request),
+                        future: copier.service.call(request),
                         original,
                     }
                 }
@@ -169,8 +176,9 @@ where
                     let polled = future.poll(cx);
                     if let Some(routed) = original.as_ref().and_then(Original::routed)
                         && let Some(original) = original.take()
+                        && let Some(copier) = this.copier
                     {
-                        original.send(&routed, this.layer, this.service);
+                        original.send(&routed, &copier.layer, &copier.service);
                     }
                     if polled.is_ready() {
                         this.state.set(State::Done);

@@ -85,19 +85,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The clone may not be ready; the instance that was polled is the one to call.
-        let clone = self.inner.clone();
-        let mut service = mem::replace(&mut self.inner, clone);
         let (parts, body) = request.into_parts();
         let size = body.size_hint();
         let is_inference = inspect(&parts, &size, &self.layer.router).is_ok();
         let is_inference = is_inference && size.lower() <= MAX_BYTES as u64;
         let request = Request::from_parts(parts, body);
         if is_inference && self.is_chosen(&request) {
+            // The clone may not be ready; the instance that was polled is the one to call.
+            let clone = self.inner.clone();
+            let service = mem::replace(&mut self.inner, clone);
             ShadowFuture::collecting(self.layer.clone(), service, request)
         } else {
-            let future = service.call(request.map(RequestBody::untouched));
-            ShadowFuture::passing(self.layer.clone(), service, future)
+            ShadowFuture::passing(self.inner.call(request.map(RequestBody::untouched)))
         }
     }
 }
