@@ -19,8 +19,18 @@ const MOST_PROMPT: u64 = 100_000;
 pub(super) struct Group {
     pub(super) capacity: Capacity,
     pub(super) members: Vec<Member>,
-    /// What others are to be told, where there are any.
+    /// What others are to be told, where there are any; and of that, what was sent, at hand for every pick.
     pub(super) news: Option<Box<GroupNews>>,
+    pub(super) sent: Sent,
+}
+
+/// What was sent to a group since it was told last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
+    pub(super) requests: u32,
+    pub(super) tokens: f64,
+    /// Probes that found room again.
+    pub(super) reopened: u32,
 }
 
 /// What is known of one target.
@@ -49,6 +59,7 @@ impl Group {
             capacity: Capacity::new(now),
             members: Vec::new(),
             news: news.map(Box::new),
+            sent: Sent::default(),
         }
     }
 

@@ -287,7 +287,11 @@ impl Booking {
         let was_returning = group.capacity.is_returning();
         let capacity_probe = group.capacity.take(tokens, now);
         if let Some(news) = &mut group.news {
-            news.sent(tokens, !was_returning && group.capacity.is_returning());
+            group.sent.requests = group.sent.requests.saturating_add(1);
+            group.sent.tokens += tokens;
+            if !was_returning && group.capacity.is_returning() {
+                group.sent.reopened = group.sent.reopened.saturating_add(1);
+            }
             if plan.probe || capacity_probe.is_some() {
                 news.lease.used();
             }

@@ -25,28 +25,28 @@ impl OutcomeRouter {
         let Some(fleet) = self.fleet() else { return 0 };
         for (index, entry) in inner.groups.iter().enumerate() {
             let scope = ScopeOf::Group(entry.scope);
-            let (spent, reopened, targets) = {
+            let (sent, spent, targets) = {
                 let mut group = inner.group(index);
+                let sent = mem::take(&mut group.sent);
                 let Some(news) = group.news.as_deref_mut() else {
                     continue;
                 };
-                let targets = mem::take(&mut news.targets);
                 (
+                    sent,
                     mem::take(&mut news.spent),
-                    mem::take(&mut news.reopened),
-                    targets,
+                    mem::take(&mut news.targets),
                 )
             };
             let [requests_left, tokens_left] = spent.left;
             let tokens = |tokens: f64| tokens.clamp(0.0, MOST_TOKENS).round() as u64;
             for (counter, count) in [
-                (Counter::Requests, u64::from(spent.requests)),
-                (Counter::Tokens, tokens(spent.tokens)),
+                (Counter::Requests, u64::from(sent.requests)),
+                (Counter::Tokens, tokens(sent.tokens)),
                 (Counter::Refused, u64::from(spent.refused)),
                 (Counter::RefusedTokens, tokens(spent.refused_tokens)),
                 (Counter::Bare, u64::from(spent.bare)),
                 (Counter::Exhausted, u64::from(spent.exhausted)),
-                (Counter::Reopened, u64::from(reopened)),
+                (Counter::Reopened, u64::from(sent.reopened)),
                 (Counter::RequestReadings, u64::from(requests_left.count)),
                 (Counter::RequestsLeft, tokens(requests_left.left)),
                 (Counter::RequestsOwed, tokens(requests_left.owed)),

@@ -24,7 +24,6 @@ pub(in crate::router) struct GroupNews {
     /// A provider has asked for a wait.
     pub(super) cooled: bool,
     pub(super) spent: Spending,
-    pub(super) reopened: u32,
     /// By the place of the target in the group.
     pub(super) targets: Vec<TargetNews>,
 }
@@ -108,15 +107,8 @@ impl GroupNews {
             lease: Lease::default(),
             cooled: false,
             spent: Spending::default(),
-            reopened: 0,
             targets: Vec::new(),
         }
-    }
-
-    pub(in crate::router) fn sent(&mut self, tokens: f64, reopened: bool) {
-        self.spent.requests = self.spent.requests.saturating_add(1);
-        self.spent.tokens += tokens;
-        self.reopened = self.reopened.saturating_add(u32::from(reopened));
     }
 
     pub(in crate::router) fn read(&mut self, left: [Option<f64>; 2]) {
