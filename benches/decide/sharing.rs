@@ -15,7 +15,7 @@ use tower_outcome::{
     store::{Membership, MemoryStore, Sharing},
 };
 
-use super::{OBJECTIVE, TASKS};
+use super::TASKS;
 
 const TARGETS: usize = 8;
 const OTHERS: usize = 9;
@@ -59,7 +59,9 @@ pub(crate) fn table(_: &mut Criterion) {
 }
 
 pub(crate) fn router(secret: Option<&str>) -> OutcomeRouter {
-    let mut pool = Pool::new("pool").alias("auto").objective(OBJECTIVE);
+    // No objective: what these calls take is far below the millisecond from which times are told apart
+    // between instances.
+    let mut pool = Pool::new("pool").alias("auto");
     for n in 0..TARGETS {
         pool = pool.model(format!("model-{n}"));
     }
