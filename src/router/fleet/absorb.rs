@@ -142,7 +142,7 @@ impl Inner {
             self.note_broken(target, &mut group, now);
         }
         if probed && let Some(news) = group.news.as_deref_mut() {
-            news.lease.used_by_others();
+            news.lease.used();
         }
         for target in self.members(index) {
             self.post(target, &mut group, now);

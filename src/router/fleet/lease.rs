@@ -26,15 +26,10 @@ pub(in crate::router) struct Lease {
 }
 
 impl Lease {
-    /// Uses it up: it is for one probe.
+    /// Uses it up, whoever did: it is for one probe.
     pub(in crate::router) fn used(&mut self) {
         self.ours = None;
         self.asked = None;
-    }
-
-    /// Somebody else has used it.
-    pub(super) fn used_by_others(&mut self) {
-        self.used();
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct TargetNews {
     times: HashMap<Steps, u64, BuildHasherDefault<Mixed>>,
 }
 
-/// Steps of one answer, in one number; see [`Steps::of`].
+/// Steps of one answer, in one number: its kind above the three of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Steps(u32);
 

@@ -29,6 +29,11 @@ fn exchange(others: &mut Others, plus: u32, minus: u32, each: f64, unit: f64) ->
     }
 }
 
+/// Returns a count that is not below 0.
+fn positive(count: i32) -> u32 {
+    count.max(0).unsigned_abs()
+}
+
 /// In how many steps many scores are taken in.
 const STEPS: u32 = 16;
 
@@ -62,26 +67,23 @@ impl Quality {
         let Some(task) = self.tasks.known(task) else {
             return false;
         };
-        let new: i32 = scores
+        let (plus, minus) = scores
             .iter()
-            .map(|(_, count)| *count)
-            .fold(0, i32::saturating_add);
-        let new = new.max(0).unsigned_abs();
+            .fold((0_u32, 0_u32), |(plus, minus), (_, count)| {
+                let minus = minus.saturating_add(positive(count.saturating_neg()));
+                (plus.saturating_add(positive(*count)), minus)
+            });
+        let new = plus.saturating_sub(minus);
         let slow_age = self.slow.aging.advance_by(new, now);
         let fast_age = self.fast.aging.advance_by(new, now);
         self.rebase_when_due();
         let slow_each = self.slow.aging.remains(ago);
         let fast_each = self.fast.aging.remains(ago);
         let (slow, fast) = (self.slow.grow(slow_age), self.fast.grow(fast_age));
-        // What is taken back weighs what it did, as far as it was ever let in.
-        let counts = scores.iter().map(|(_, count)| *count);
-        let (plus, minus) = counts.fold((0_u32, 0_u32), |(plus, minus), count| {
-            let more = |sum: u32, to: i32| sum.saturating_add(to.max(0).unsigned_abs());
-            (more(plus, count), more(minus, count.saturating_neg()))
-        });
         let Some(cell) = self.tasks.cell_mut(task, target) else {
             return true;
         };
+        // What is taken back weighs what it did, as far as it was ever let in.
         let mass = cell.others[SLOW].weight();
         let slow = exchange(&mut cell.others[SLOW], plus, minus, slow_each, slow);
         let fast = exchange(&mut cell.others[FAST], plus, minus, fast_each, fast);
@@ -134,24 +136,23 @@ impl Quality {
         let Some(task) = self.tasks.known(task) else {
             return false;
         };
-        let new = valid.saturating_add(invalid).max(0).unsigned_abs();
+        let new = positive(valid.saturating_add(invalid));
         let age = self.form.aging.advance_by(new, now);
         self.rebase_when_due();
         let unit = self.form.grow(age);
         let each = self.form.aging.remains(ago);
         if let Some(cell) = self.tasks.cell_mut(task, target) {
             let [.., right, wrong] = &mut cell.others;
-            let part = |count: i32| count.max(0).unsigned_abs();
             let back = |others: &mut Others, count: i32| {
-                others.take_back_in(part(count.saturating_neg()), each, unit)
+                others.take_back_in(positive(count.saturating_neg()), each, unit)
             };
             let back = (back(right, valid), back(wrong, invalid));
             // The two have room for so many together.
             let mut all = *right;
             all.add(*wrong);
-            let plus = part(valid).saturating_add(part(invalid));
+            let plus = positive(valid).saturating_add(positive(invalid));
             let weight = all.admit_in(plus, each, unit) / f64::from(plus.max(1));
-            let new = |count: i32| weight * f64::from(part(count));
+            let new = |count: i32| weight * f64::from(positive(count));
             right.add_weight(new(valid));
             wrong.add_weight(new(invalid));
             cell.valid = (cell.valid + new(valid) - back.0).max(0.0);
