@@ -165,8 +165,17 @@ def everything_is_reached_by_keyboard_and_shows_where_one_is(page):
     # The chart is walked by arrows.
     page.run("document.querySelector('.plot').focus()")
     page.press("ARROW_LEFT", "ARROW_LEFT")
-    page.until("a time", "return /^[0-9]{2}:/.test(document.querySelector('.readout').textContent)", 3)
+    readout = "document.querySelector('.readout').textContent"
+    read = page.until("a time", f"return {readout}.match(/^[0-9]{{2}}:[^ ]*: /)?.[0]", 3)
+    # It stays there while the page goes on.
+    clock = "document.getElementById('demo-clock').textContent"
+    page.until("a later time", f"return {clock} !== arguments[0]", 5, page.run(f"return {clock}"))
+    time.sleep(2.5)
+    assert page.run(f"return {readout}").startswith(read), (read, page.run(f"return {readout}"))
+    page.press("ARROW_LEFT")
+    page.until("an earlier time", f"return {readout} < arguments[0]", 3, read)
     page.run("document.activeElement.blur()")
+    page.until("what is so now", f"return {readout}.startsWith('Now')", 3)
     # And by Enter a decision is explained.
     page.run("document.querySelector('.decision:not(:disabled)').focus()")
     page.press("ENTER")

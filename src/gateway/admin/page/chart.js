@@ -53,6 +53,8 @@ export class Chart {
     this.plot = null;
     this.targets = [];
     this.data = [[]];
+    // The time that the arrow keys walked to, on which the cursor stays while time goes on.
+    this.walked = null;
     this.canvas = h("div", { class: "plot", role: "img", tabindex: "0" });
     this.readout = h("p", { class: "readout" });
     this.table = h("tbody");
@@ -70,7 +72,8 @@ export class Chart {
     details.addEventListener("toggle", () => this.draw());
     this.element = h("figure", { class: "chart" }, this.readout, this.canvas, details);
     this.canvas.addEventListener("keydown", (event) => this.walk(event));
-    this.canvas.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }));
+    this.canvas.addEventListener("blur", () => this.leave());
+    this.canvas.addEventListener("mousemove", () => this.rest());
     new ResizeObserver(() => this.fit()).observe(this.canvas);
   }
 
@@ -124,7 +127,12 @@ export class Chart {
       this.plot.setData(this.data, false);
       this.plot.setScale("x", { min: this.span[0], max: this.span[1] });
     });
-    this.say();
+    if (this.walked !== null) this.stay();
+    // Somebody reads what is under the cursor: an update does not take that away.
+    this.say(this.plot.cursor.idx);
+    const words = `Share of ${this.pool} served by each target over time. ${this.words(null)}.`;
+    this.canvas.setAttribute("aria-label", `${words} Arrow keys walk through time.`);
+    if (this.details.open) this.numbers();
   }
 
   /** Upper edges, the first target's on top: it is what everybody would get on a good day. */
@@ -256,6 +264,11 @@ export class Chart {
 
   /** Says what is under the cursor, or what is so now. */
   say(index) {
+    text(this.readout, this.words(index ?? null));
+  }
+
+  /** The shares at a place in time, or now. */
+  words(index) {
     const last = this.at.length - 1;
     const place = index ?? last;
     const parts = this.targets.map((target, at) => {
@@ -264,13 +277,8 @@ export class Chart {
       const aside = asked > 0 && Math.abs(asked - (share[place] ?? 0)) >= 0.005;
       return `${target.name} ${percent(share[place])}${aside ? ` (intended ${percent(asked)})` : ""}`;
     });
-    const when = index === undefined || index === null ? "Now" : timeOf(this.at[place]);
-    text(this.readout, `${last < 0 ? NONE : when}: ${parts.join(", ")}`);
-    if (index === undefined || index === null) {
-      const words = `Share of ${this.pool} served by each target over time. ${this.readout.textContent}.`;
-      this.canvas.setAttribute("aria-label", `${words} Arrow keys walk through time.`);
-      if (this.details.open) this.numbers();
-    }
+    const when = index === null ? "Now" : timeOf(this.at[place]);
+    return `${last < 0 ? NONE : when}: ${parts.join(", ")}`;
   }
 
   numbers() {
@@ -314,7 +322,27 @@ export class Chart {
     const last = this.at.length - 1;
     const from = this.plot.cursor.idx ?? last + 1;
     const index = Math.max(0, Math.min(last, from + step));
-    this.plot.setCursor({ left: this.plot.valToPos(this.at[index], "x"), top: 10 });
+    this.walked = this.at[index];
+    // What is walked to is also said aloud.
+    this.readout.setAttribute("aria-live", "polite");
+    this.stay();
+  }
+
+  /** Puts the cursor where the keys walked to, for as long as that is shown. */
+  stay() {
+    if (this.walked < this.span[0]) this.leave();
+    else this.plot.setCursor({ left: this.plot.valToPos(this.walked, "x"), top: 10 });
+  }
+
+  /** No longer holds the cursor at a time: a pointer has it, or nobody. */
+  rest() {
+    this.walked = null;
+    this.readout.removeAttribute("aria-live");
+  }
+
+  leave() {
+    this.rest();
+    this.plot?.setCursor({ left: -10, top: -10 });
   }
 
   fit() {
