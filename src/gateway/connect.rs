@@ -14,6 +14,8 @@ use rustls::ClientConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tower::Service;
 
+use super::join::Joining;
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// A dead connection is noticed after twice this, also while a stream is silent.
@@ -47,7 +49,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Joining<MaybeHttpsStream<TokioIo<TcpStream>>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -59,7 +61,7 @@ impl Service<Uri> for Connector {
         let connected = timeout(self.timeout, self.inner.call(uri));
         Box::pin(async move {
             match connected.await {
-                Ok(connected) => connected,
+                Ok(connected) => connected.map(Joining),
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
             }
         })

@@ -122,6 +122,7 @@ mod feedback;
 mod guard;
 mod headers;
 mod idle;
+mod join;
 mod keep;
 mod models;
 mod refuse;
