@@ -449,7 +449,7 @@ impl Attempt {
         }
         let head = self.head.as_ref();
         let limits = head.map(|head| head.limits).unwrap_or_default();
-        let usage = usage.or_else(|| head?.usage);
+        let usage = usage.or_else(|| head?.usage).filter(Usage::is_credible);
         let class = verdict.class;
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
@@ -525,6 +525,7 @@ impl Drop for Attempt {
         // What came of the answer was paid for.
         let usage = self.observer().and_then(|o| o.summary().usage);
         let usage = usage.or_else(|| self.head.as_ref()?.usage);
+        let usage = usage.filter(Usage::is_credible);
         if let Some(ticket) = self.ticket.take() {
             let routed = (!self.span.is_disabled()).then(|| ticket.routed().clone());
             let gap = self.stall.as_mut().and_then(Stall::largest);
