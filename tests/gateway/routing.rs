@@ -136,6 +136,21 @@ async fn f21_an_answer_with_two_lengths_arrives_whole() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_switches_protocols_unasked_has_failed() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                  upgrade: websocket\r\n\r\n";
+    let odd = Raw::start(vec![Step::Send(switch.into())]).await;
+    let good = "{\"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
+    let provider = Raw::json(200, good).await;
+    let (address, router) = gateway(&[&odd, &provider]).await;
+    let response = post(address, CHAT, ask("first")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["x-outcome-model"], "second");
+    let target = &router.snapshot().pools[0].targets[0];
+    assert_eq!(target.outcomes["server_error"], 1);
+}
+
+#[tokio::test]
 async fn a_stream_arrives_byte_for_byte() {
     let events = [": hello\n\n", DELTA, DELTA, "\n", STOP, DONE];
     let provider = Raw::events(&events).await;
