@@ -211,19 +211,20 @@ pub(super) fn busy(dialect: &dyn Dialect, message: &str) -> Response<Body> {
     response
 }
 
-/// Answers a request whose attempts have all failed below HTTP. Says no more than that: errors of
+/// Answers a request whose attempts have all failed below HTTP, or in mid-answer. Says no more than that: errors of
 /// the client name hosts.
 pub(super) fn failed(dialect: &dyn Dialect, call: &Call, names: &Names) -> Response<Body> {
-    let timeout = call
-        .verdict()
-        .is_some_and(|verdict| verdict.transport == Some(Transport::Timeout));
-    let (status, message) = if timeout {
-        (
+    let transport = call.verdict().and_then(|verdict| verdict.transport);
+    let (status, message) = match transport {
+        Some(Transport::Timeout) => (
             StatusCode::GATEWAY_TIMEOUT,
             "The model did not answer in time.",
-        )
-    } else {
-        (StatusCode::BAD_GATEWAY, "The model could not be reached.")
+        ),
+        Some(Transport::Incomplete) => (
+            StatusCode::BAD_GATEWAY,
+            "The model's answer broke off before its end.",
+        ),
+        _ => (StatusCode::BAD_GATEWAY, "The model could not be reached."),
     };
     let mut response = refuse(dialect, status, message);
     if let Some(routed) = call.last() {

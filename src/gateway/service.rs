@@ -220,6 +220,8 @@ impl Live {
         let mut ending = Ending::new(rules, &call, caller, place);
         request.extensions_mut().insert(call.clone());
         match self.stack.start(request).await {
+            // Its connection would close before anything of it goes out, the head included.
+            Ok(response) if response.body().is_broken() => failed(dialect, &call, &rules.headers),
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(located) = located.filter(|_| is_refusal(&parts, &call))

@@ -136,6 +136,28 @@ async fn f21_an_answer_with_two_lengths_arrives_whole() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_unseen_becomes_an_error_and_no_silence() {
+    let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"}}]}\n\n";
+    for (content_type, body) in [
+        ("application/json", "{\"choices\":[{\"mess"),
+        ("text/event-stream", event),
+    ] {
+        let short = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: 5000\r\n\r\n{body}"
+        );
+        let provider = Raw::start(vec![Step::Send(short.into())]).await;
+        let (address, router) = gateway(&[&provider]).await;
+        let response = post(address, CHAT, ask("first")).await;
+        let (status, message) = error(CHAT, &response);
+        assert_eq!(status, StatusCode::BAD_GATEWAY);
+        assert!(message.contains("broke off"), "{message}");
+        assert_eq!(response.headers()["x-outcome-model"], "first");
+        let target = &router.snapshot().pools[0].targets[0];
+        assert_eq!(target.outcomes["truncated"], target.picks);
+    }
+}
+
+#[tokio::test]
 async fn an_upstream_that_switches_protocols_unasked_has_failed() {
     let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
                   upgrade: websocket\r\n\r\n";
