@@ -136,6 +136,7 @@ mod traces;
 mod tunnel;
 mod upstreams;
 mod watch;
+mod written;
 
 #[cfg(feature = "otlp")]
 pub use self::traces::{Traces, TracesError};

@@ -27,6 +27,7 @@ use super::{
     server::Draining,
     tunnel::Asked,
     upstreams::Upstreams,
+    written::Written,
 };
 use crate::{
     config::Config,
@@ -234,7 +235,8 @@ impl Live {
                 headers::leave(&mut parts, &rules.headers, trailers);
                 ending.deliver(parts.extensions.get().map(Routed::outcome_id));
                 rules.headers.tell(&mut parts, &call);
-                Response::from_parts(parts, Body::new(EndingBody::new(body, ending)))
+                let body = Written::new(EndingBody::new(body, ending));
+                Response::from_parts(parts, Body::new(body))
             }
             Err(error) => {
                 tracing::debug!(%error, "no attempt was answered");

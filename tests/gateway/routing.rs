@@ -158,6 +158,33 @@ async fn an_answer_that_breaks_off_unseen_becomes_an_error_and_no_silence() {
 }
 
 #[tokio::test]
+async fn f08_what_came_before_a_break_arrives() {
+    // In one piece, so that the break is known as soon as the events are.
+    let chunk = |event: &str| format!("{:x}\r\n{event}\r\n", event.len());
+    let cut = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n\
+         {}{}{}",
+        chunk(DELTA),
+        chunk(DELTA),
+        "no length\r\n",
+    );
+    let provider = Raw::start(vec![Step::Send(cut.into())]).await;
+    let (address, router) = gateway(&[&provider]).await;
+    let body = ask("first");
+    let request = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = raw(address, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(answer.matches(DELTA).count(), 2, "{answer}");
+    assert!(!answer.contains("\r\n0\r\n"), "{answer}");
+    let target = &router.snapshot().pools[0].targets[0];
+    assert_eq!(target.outcomes["truncated"], 1);
+}
+
+#[tokio::test]
 async fn an_upstream_that_switches_protocols_unasked_has_failed() {
     let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
                   upgrade: websocket\r\n\r\n";
