@@ -1,4 +1,8 @@
-use std::{net::IpAddr, num::NonZeroU16, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU16,
+    time::Duration,
+};
 
 use super::{
     Connection, Timeouts,
@@ -148,6 +152,31 @@ impl NamedUpstream {
         if *scheme == Scheme::HTTP && self.upstream.credential.is_some() && !here {
             warnings.push(format!(
                 "upstream {name:?}: its key goes over the network in the clear; https:// would not"
+            ));
+        }
+    }
+
+    /// Tells where requests would come back to the gateway, and go out again, until it takes no more.
+    pub(super) fn warn_of_circle(&self, listen: SocketAddr, warnings: &mut Vec<String>) {
+        let Upstream {
+            scheme, authority, ..
+        } = &self.upstream;
+        let host = authority.host();
+        let ip = listen.ip();
+        // On all addresses, it listens on those of loopback too.
+        let is_here = match address(host) {
+            Some(address) => address == ip || (ip.is_unspecified() && address.is_loopback()),
+            None => {
+                let local = ip.is_unspecified() || ip.is_loopback();
+                local && host.eq_ignore_ascii_case("localhost")
+            }
+        };
+        let port = authority.port_u16().unwrap_or(80);
+        if *scheme == Scheme::HTTP && is_here && port == listen.port() {
+            let name = &self.name;
+            warnings.push(format!(
+                "upstream {name:?}: the gateway itself listens on {listen}: its requests would go \
+                 round in a circle"
             ));
         }
     }
