@@ -22,7 +22,8 @@ use super::{
     feedback::{self, ResponseIds, Scope},
     headers::{self, Hint},
     refuse::{
-        busy, denied, dialect_of, failed, other_method, refuse, spent, unknown_pin, wrong_dialect,
+        broken, busy, denied, dialect_of, failed, other_method, refuse, spent, unknown_pin,
+        wrong_dialect,
     },
     server::Draining,
     tunnel::Asked,
@@ -221,8 +222,11 @@ impl Live {
         let mut ending = Ending::new(rules, &call, caller, place);
         request.extensions_mut().insert(call.clone());
         match self.stack.start(request).await {
-            // Its connection would close before anything of it goes out, the head included.
-            Ok(response) if response.body().is_broken() => failed(dialect, &call, &rules.headers),
+            // Nothing of it went out yet, and a caller could not read it.
+            Ok(response) if response.body().is_broken() => {
+                let (head, _) = response.into_parts();
+                broken(dialect, &head, &call, &rules.headers)
+            }
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(located) = located.filter(|_| is_refusal(&parts, &call))

@@ -158,6 +158,22 @@ async fn an_answer_that_breaks_off_unseen_becomes_an_error_and_no_silence() {
 }
 
 #[tokio::test]
+async fn a_failure_that_breaks_off_keeps_its_status() {
+    let short = "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n\
+                 retry-after: 3600\r\ncontent-length: 5000\r\n\r\n{\"error\":{\"mess";
+    let provider = Raw::start(vec![Step::Send(short.into())]).await;
+    let (address, router) = gateway(&[&provider]).await;
+    let response = post(address, CHAT, ask("first")).await;
+    let (status, message) = error(CHAT, &response);
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(message.contains("broke off"), "{message}");
+    assert_eq!(response.headers()["retry-after"], "3600");
+    assert_eq!(response.headers()["x-outcome-model"], "first");
+    let target = &router.snapshot().pools[0].targets[0];
+    assert_eq!(target.outcomes["rate_limited"], target.picks);
+}
+
+#[tokio::test]
 async fn f08_what_came_before_a_break_arrives() {
     // In one piece, so that the break is known as soon as the events are.
     let chunk = |event: &str| format!("{:x}\r\n{event}\r\n", event.len());
