@@ -109,6 +109,9 @@ fn response(vector: &Vector, piece: usize) -> Result<Option<Value>, Bad> {
         Some((dialect, _)) => Framing::of_answer(dialect, content_type, streams),
         None => Framing::of(content_type),
     };
+    // Some do not say that it is one.
+    let unsaid = streams && Framing::begins_sse([body.as_slice()]) == Some(true);
+    let framing = framing.or(unsaid.then_some(Framing::Sse));
     if let Some(framing) = framing {
         let Some((dialect, _)) = known else {
             return Ok(None);

@@ -144,12 +144,16 @@ const MODEL_STARTS: &[&str] = &[
     "this model does not support",
     // Anthropic.
     "prompt is too long",
+    // Fireworks.
+    "the prompt is too long",
     "input length and `max_tokens` exceed context limit",
     // Bedrock.
     "input is too long for requested model",
     "the provided model identifier is invalid",
     // llama.cpp.
     "the request exceeds the available context size",
+    // Cohere, where a rate is "too many tokens," at Bedrock.
+    "too many tokens: ",
 ];
 
 const MODEL_PARTS: &[&str] = &[
@@ -171,6 +175,8 @@ const MODEL_PARTS: &[&str] = &[
     "image_url is only supported by certain models",
     "exceeds the context window of this model",
     "is not a valid model id",
+    // Moonshot.
+    "your request exceeded model token limit",
 ];
 
 /// Ollama: "… does not support tools".

@@ -142,6 +142,8 @@ const CONTEXT: &[&str] = &[
     "exceeds the context window",
     "available context size",
     "maximum model length",
+    "too many tokens: ",
+    "exceeded model token limit",
     // Groq, of what can never fit into the tokens of a minute.
     "request too large",
 ];
@@ -149,11 +151,15 @@ const CONTEXT: &[&str] = &[
 const LIMITS: &[&str] = &[
     "maximum context length is ",
     "maximum context length of ",
+    "maximum context length: ",
     "context length is only ",
     "context length is ",
     "number of tokens allowed (",
     "available context size (",
     "maximum model length of ",
+    "exceeded model token limit: ",
+    "limit for this model is ",
+    "prediction) cannot exceed ",
     // Anthropic: "… 210000 tokens > 200000 maximum".
     " > ",
     ": limit ",
@@ -226,6 +232,26 @@ mod tests {
                 400,
                 r#"{"message":"Input is too long for requested model."}"#,
                 None,
+            ),
+            (
+                400,
+                r#"{"message":"too many tokens: total number of tokens (prompt and prediction) cannot exceed 4096 - received 5000."}"#,
+                Some(4096),
+            ),
+            (
+                400,
+                r#"{"message":"too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs. The limit for this model is 128000 tokens."}"#,
+                Some(128_000),
+            ),
+            (
+                400,
+                r#"{"error":{"message":"Invalid request: Your request exceeded model token limit: 8192","type":"invalid_request_error"}}"#,
+                Some(8192),
+            ),
+            (
+                400,
+                r#"{"error":{"object":"error","type":"invalid_request_error","message":"The prompt is too long: 139264, model maximum context length: 131071"}}"#,
+                Some(131_071),
             ),
             (
                 413,

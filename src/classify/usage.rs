@@ -100,6 +100,12 @@ impl Usage {
         of(usage).or_else(|| of(elsewhere)).or_else(|| top.usage())
     }
 
+    /// Whether an answer can have used so much. Counts beyond are a provider's mistake: believed,
+    /// one of them would spend what a caller may in years.
+    pub(crate) fn is_credible(&self) -> bool {
+        self.input.max(self.output) <= MOST_TOKENS
+    }
+
     /// Takes in a later report. Reports of one answer are cumulative and may leave out a side.
     pub(crate) fn merge(&mut self, later: Self) {
         self.input = self.input.max(later.input);
@@ -111,6 +117,9 @@ impl Usage {
 }
 
 const BEDROCK_INPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-input-token-count");
+
+/// A hundred times the longest context window that any model has, tokens.
+const MOST_TOKENS: u64 = 1_000_000_000;
 
 /// As for error bodies: answers are held up to 64 KiB, so this only bounds what others pass in.
 const MAX_BODY: usize = 1 << 20;

@@ -123,6 +123,9 @@ pub(super) fn assemble(file: schema::File, around: &Around<'_>) -> Result<Config
     let keys = read_keys(&file.key, &file.pool)?;
     warn_of_uncounted(&keys, &file.pool, &mut warnings);
     let listen = file.listen.as_ref().map_or(Ok(LISTEN), listen)?;
+    for upstream in &upstreams {
+        upstream.warn_of_circle(listen, &mut warnings);
+    }
     let fleet = Fleet::read(&file.store, around, &mut warnings)?;
     if let Some(fleet) = &fleet {
         builder = builder.shared(fleet.secret.expose());

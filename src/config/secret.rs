@@ -78,8 +78,9 @@ impl Around<'_> {
             };
             return Err(Fault::at(name, message));
         };
+        // It is one, then, however it looks.
         usable(&secret)
-            .map_err(|why| Fault::at(name, format!("environment variable {shown}: {why}")))
+            .map_err(|why| Fault::at(name, format!("environment variable {text}: {why}")))
     }
 
     /// Reads a file of certificates, which are no secret; but somebody may have named another.

@@ -1,4 +1,8 @@
-use std::{net::IpAddr, num::NonZeroU16, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
+    time::Duration,
+};
 
 use super::{
     Connection, Timeouts,
@@ -115,8 +119,37 @@ fn begins_with(text: &str, start: &str) -> bool {
 /// Reads a host that is a literal address.
 pub(super) fn address(host: &str) -> Option<IpAddr> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address: IpAddr = bare.parse().ok()?;
-    Some(address.to_canonical())
+    let address = bare.parse().map(|address: IpAddr| address.to_canonical());
+    address.ok().or_else(|| Some(short(bare)?.into()))
+}
+
+/// Reads an address as resolvers still do: `2852039166`, `0xa9fea9fe` and `0251.0376.43518` are
+/// 169.254.169.254.
+fn short(host: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<_> = host.split('.').map(number).collect::<Option<_>>()?;
+    let (last, first) = parts.split_last()?;
+    let room = 32_u32.checked_sub(8 * u32::try_from(first.len()).ok()?)?;
+    if room == 0 || u64::from(*last) >> room > 0 {
+        return None;
+    }
+    let first = first.iter().try_fold(0_u64, |bits, part| {
+        let byte = u8::try_from(*part).ok()?;
+        Some(bits << 8 | u64::from(byte))
+    })?;
+    let bits = first << room | u64::from(*last);
+    Some(Ipv4Addr::from(u32::try_from(bits).ok()?))
+}
+
+/// A number in C: hexadecimal after `0x`, octal after `0`.
+fn number(text: &str) -> Option<u32> {
+    let lower = text.to_ascii_lowercase();
+    let (digits, radix) = match (lower.strip_prefix("0x"), lower.strip_prefix('0')) {
+        (Some(digits), _) => (digits, 16),
+        (None, Some(digits)) if !digits.is_empty() => (digits, 8),
+        _ => (&*lower, 10),
+    };
+    let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u32::from_str_radix(digits, radix).ok().filter(|_| plain)
 }
 
 pub(super) fn is_link_local(address: IpAddr) -> bool {
@@ -151,6 +184,31 @@ impl NamedUpstream {
             ));
         }
     }
+
+    /// Tells where requests would come back to the gateway, and go out again, until it takes no more.
+    pub(super) fn warn_of_circle(&self, listen: SocketAddr, warnings: &mut Vec<String>) {
+        let Upstream {
+            scheme, authority, ..
+        } = &self.upstream;
+        let host = authority.host();
+        let ip = listen.ip();
+        // On all addresses, it listens on those of loopback too.
+        let is_here = match address(host) {
+            Some(address) => address == ip || (ip.is_unspecified() && address.is_loopback()),
+            None => {
+                let local = ip.is_unspecified() || ip.is_loopback();
+                local && host.eq_ignore_ascii_case("localhost")
+            }
+        };
+        let port = authority.port_u16().unwrap_or(80);
+        if *scheme == Scheme::HTTP && is_here && port == listen.port() {
+            let name = &self.name;
+            warnings.push(format!(
+                "upstream {name:?}: the gateway itself listens on {listen}: its requests would go \
+                 round in a circle"
+            ));
+        }
+    }
 }
 
 /// Finds the upstream that is meant by a name.
@@ -172,4 +230,45 @@ pub(super) fn find<'a>(
         name,
         format!("there is no upstream named {text:?}; {advice}"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f22_addresses_are_known_however_they_are_written() {
+        let link_local = "169.254.169.254".parse().ok();
+        for host in [
+            "169.254.169.254",
+            "[::ffff:169.254.169.254]",
+            "2852039166",
+            "0xA9FEA9FE",
+            "0xa9.0xfe.0xa9fe",
+            "0251.0376.43518",
+            "0251.0376.0251.0376",
+            "169.16689662",
+        ] {
+            assert_eq!(address(host), link_local, "{host}");
+        }
+        assert_eq!(address("127.1"), "127.0.0.1".parse().ok());
+        assert_eq!(address("0"), "0.0.0.0".parse().ok());
+        for host in [
+            "",
+            ".",
+            "api.openai.com",
+            "4294967296",
+            "256.1",
+            "1.2.3.256",
+            "1.2.3.4.5",
+            "1..2",
+            "0x",
+            "08",
+            "+1",
+            "-1",
+            "cafe",
+        ] {
+            assert_eq!(address(host), None, "{host}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     future::{Future as _, poll_fn},
     pin::pin,
@@ -30,7 +31,7 @@ use super::{
     upstreams::Inbound,
 };
 use crate::{
-    dialect::{self, Dialect, Endpoint, Located, Unroutable},
+    dialect::{self, Dialect, Endpoint, Located, Unroutable, json},
     route::{Collected, Collector, Known, RequestBody, inspect, reframe},
     router::{OutcomeRouter, Passed},
 };
@@ -274,16 +275,16 @@ impl Call {
             .locate(self.endpoint, target, content_type, chunks)
             .map_err(|why| {
                 let message = match why {
-                    Unroutable::TooDeep => "The body is nested deeper than 128 levels.",
+                    Unroutable::TooDeep => "The body is nested deeper than 128 levels.".into(),
                     Unroutable::NoModel => {
-                        "The request names no model: \"model\" must be a string."
+                        "The request names no model: \"model\" must be a string.".into()
                     }
-                    Unroutable::ContentType | Unroutable::NotJson => {
-                        "The body must be a JSON object."
+                    Unroutable::ContentType | Unroutable::NotJson => no_object(chunks),
+                    Unroutable::NotForm => {
+                        "The body must be a form, as its content type says.".into()
                     }
-                    Unroutable::NotForm => "The body must be a form, as its content type says.",
                 };
-                self.refuse(StatusCode::BAD_REQUEST, message)
+                self.refuse(StatusCode::BAD_REQUEST, &message)
             })
     }
 
@@ -305,6 +306,24 @@ impl Call {
 
     fn refuse(&self, status: StatusCode, message: &str) -> Refused {
         refuse(self.dialect, status, message).into()
+    }
+}
+
+/// Says what keeps a body from being a JSON object, and where, without a word of it.
+fn no_object(chunks: &[Bytes]) -> Cow<'static, str> {
+    let len: usize = chunks.iter().map(Bytes::len).sum();
+    if len == 0 {
+        return "The body is empty: it must be a JSON object.".into();
+    }
+    match json::members(chunks).find_map(Result::err) {
+        Some(error) if error.offset() >= len => {
+            format!("The body must be a JSON object: it is cut short, after {len} bytes.").into()
+        }
+        Some(error) => {
+            let offset = error.offset();
+            format!("The body must be a JSON object: it is none at byte {offset}.").into()
+        }
+        None => "The body must be a JSON object.".into(),
     }
 }
 

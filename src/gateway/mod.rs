@@ -137,6 +137,7 @@ mod traces;
 mod tunnel;
 mod upstreams;
 mod watch;
+mod written;
 
 #[cfg(feature = "otlp")]
 pub use self::traces::{Traces, TracesError};

@@ -1,7 +1,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response::Parts};
 use serde_json::json;
 
 use super::{access::Denied, headers::Names};
@@ -211,29 +211,61 @@ pub(super) fn busy(dialect: &dyn Dialect, message: &str) -> Response<Body> {
     response
 }
 
-/// Answers a request whose attempts have all failed below HTTP. Says no more than that: errors of
+/// Answers a request whose attempts have all failed below HTTP, or in mid-answer. Says no more than that: errors of
 /// the client name hosts.
 pub(super) fn failed(dialect: &dyn Dialect, call: &Call, names: &Names) -> Response<Body> {
-    let timeout = call
-        .verdict()
-        .is_some_and(|verdict| verdict.transport == Some(Transport::Timeout));
-    let (status, message) = if timeout {
-        (
+    let transport = call.verdict().and_then(|verdict| verdict.transport);
+    let (status, message) = match transport {
+        Some(Transport::Timeout) => (
             StatusCode::GATEWAY_TIMEOUT,
             "The model did not answer in time.",
-        )
-    } else {
-        (StatusCode::BAD_GATEWAY, "The model could not be reached.")
+        ),
+        Some(Transport::Incomplete) => (
+            StatusCode::BAD_GATEWAY,
+            "The model's answer broke off before its end.",
+        ),
+        _ => (StatusCode::BAD_GATEWAY, "The model could not be reached."),
     };
     let mut response = refuse(dialect, status, message);
-    if let Some(routed) = call.last() {
-        names.tell_routed(response.headers_mut(), &routed, call);
-        names.explain(response.headers_mut(), call.decision());
+    let headers = response.headers_mut();
+    if tell_last(headers, call, names) {
         // What could be repeated has been.
-        let headers = response.headers_mut();
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
     response
+}
+
+/// Answers in place of an answer whose body broke off before anything of it went out. What its head
+/// said of a failure stands.
+pub(super) fn broken(
+    dialect: &dyn Dialect,
+    head: &Parts,
+    call: &Call,
+    names: &Names,
+) -> Response<Body> {
+    if head.status.is_success() {
+        return failed(dialect, call, names);
+    }
+    let message = "The model refused, and its answer broke off before its end.";
+    let mut response = refuse(dialect, head.status, message);
+    let headers = response.headers_mut();
+    for name in ["retry-after", "retry-after-ms", "x-should-retry"] {
+        if let Some(value) = head.headers.get(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    tell_last(headers, call, names);
+    response
+}
+
+/// Tells who was asked last, if anybody was.
+fn tell_last(headers: &mut HeaderMap, call: &Call, names: &Names) -> bool {
+    let routed = call.last();
+    if let Some(routed) = &routed {
+        names.tell_routed(headers, routed, call);
+        names.explain(headers, call.decision());
+    }
+    routed.is_some()
 }
 
 /// Guesses which SDK sent a request whose path does not say.

@@ -22,11 +22,13 @@ use super::{
     feedback::{self, ResponseIds, Scope},
     headers::{self, Hint},
     refuse::{
-        busy, denied, dialect_of, failed, other_method, refuse, spent, unknown_pin, wrong_dialect,
+        broken, busy, denied, dialect_of, failed, other_method, refuse, spent, unknown_pin,
+        wrong_dialect,
     },
     server::Draining,
     tunnel::Asked,
     upstreams::Upstreams,
+    written::Written,
 };
 use crate::{
     config::Config,
@@ -220,6 +222,11 @@ impl Live {
         let mut ending = Ending::new(rules, &call, caller, place);
         request.extensions_mut().insert(call.clone());
         match self.stack.start(request).await {
+            // Nothing of it went out yet, and a caller could not read it.
+            Ok(response) if response.body().is_broken() => {
+                let (head, _) = response.into_parts();
+                broken(dialect, &head, &call, &rules.headers)
+            }
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 if let Some(located) = located.filter(|_| is_refusal(&parts, &call))
@@ -232,7 +239,8 @@ impl Live {
                 headers::leave(&mut parts, &rules.headers, trailers);
                 ending.deliver(parts.extensions.get().map(Routed::outcome_id));
                 rules.headers.tell(&mut parts, &call);
-                Response::from_parts(parts, Body::new(EndingBody::new(body, ending)))
+                let body = Written::new(EndingBody::new(body, ending));
+                Response::from_parts(parts, Body::new(body))
             }
             Err(error) => {
                 tracing::debug!(%error, "no attempt was answered");

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, header, request::Parts, uri::Scheme};
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts, uri::Scheme};
 use hyper::body::Incoming;
 use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::{
@@ -219,10 +219,13 @@ impl Service<Request<Outbound>> for Upstreams {
         let timeouts = route.timeouts;
         let answered = route.client.request(Request::from_parts(parts, body));
         Box::pin(async move {
-            match timeout(timeouts.attempt, answered).await {
-                Ok(answered) => Ok(answered?.map(|body| IdleBody::new(body, timeouts.idle))),
-                Err(_) => Err(Elapsed::new().into()),
+            let answered = timeout(timeouts.attempt, answered);
+            let answered = answered.await.map_err(|_| Elapsed::new())??;
+            // Nobody asked for that: what follows is no answer, and a caller would wait for one.
+            if answered.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return Err("the upstream switches to another protocol, unasked".into());
             }
+            Ok(answered.map(|body| IdleBody::new(body, timeouts.idle)))
         })
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Attempt {
     asked: Asked,
     head: Option<Head>,
     watch: Watch,
+    /// A stream was asked for, and what comes does not say that it is one.
+    may_stream: bool,
     /// Present where good answers are checked.
     checking: Option<Box<Checking>>,
     first_content: Option<Duration>,
@@ -118,6 +120,7 @@ impl Attempt {
             asked,
             head: None,
             watch: Watch::Opaque,
+            may_stream: false,
             checking,
             first_content: None,
             stall: None,
@@ -175,6 +178,8 @@ impl Attempt {
             },
             (Shape::Stream | Shape::Flow, None) => Watch::Opaque,
         };
+        let is_whole = shape == Shape::Whole && matches!(self.watch, Watch::Whole { .. });
+        self.may_stream = self.asked.stream && is_whole;
         if framing.is_some_and(|framing| framing != Framing::Sse) {
             // What is said in these is not read.
             self.checking = None;
@@ -211,6 +216,7 @@ impl Attempt {
     /// Takes in one frame of the body.
     pub(super) fn frame(&mut self, frame: &Frame<Bytes>) {
         let Some(data) = frame.data_ref() else { return };
+        self.look_for_events(data);
         self.abridge(data.len());
         match &mut self.watch {
             Watch::Opaque => {}
@@ -254,6 +260,32 @@ impl Attempt {
                     }
                 }
             }
+        }
+    }
+
+    /// Goes over to watching events where the answer turns out to be made of them.
+    fn look_for_events(&mut self, data: &Bytes) {
+        if !self.may_stream {
+            return;
+        }
+        let Watch::Whole { chunks, .. } = &self.watch else {
+            return;
+        };
+        let text = chunks.iter().chain([data]).map(AsRef::as_ref);
+        let Some(begins) = Framing::begins_sse(text) else {
+            return;
+        };
+        self.may_stream = false;
+        if begins {
+            // What came before is less than one line.
+            let mut observer = Observer::new(self.asked.dialect, Framing::Sse);
+            for chunk in chunks {
+                observer.feed(chunk);
+                if let Some(checking) = &mut self.checking {
+                    checking.keep(chunk);
+                }
+            }
+            self.watch = Watch::Stream(Box::new(observer));
         }
     }
 
@@ -417,7 +449,7 @@ impl Attempt {
         }
         let head = self.head.as_ref();
         let limits = head.map(|head| head.limits).unwrap_or_default();
-        let usage = usage.or_else(|| head?.usage);
+        let usage = usage.or_else(|| head?.usage).filter(Usage::is_credible);
         let class = verdict.class;
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
@@ -493,6 +525,7 @@ impl Drop for Attempt {
         // What came of the answer was paid for.
         let usage = self.observer().and_then(|o| o.summary().usage);
         let usage = usage.or_else(|| self.head.as_ref()?.usage);
+        let usage = usage.filter(Usage::is_credible);
         if let Some(ticket) = self.ticket.take() {
             let routed = (!self.span.is_disabled()).then(|| ticket.routed().clone());
             let gap = self.stall.as_mut().and_then(Stall::largest);

@@ -43,6 +43,7 @@ pub(super) struct Holding<R: Body> {
     attempt: Option<Box<Attempt>>,
     filter: Option<Box<UsageFilter>>,
     shape: Shape,
+    hold_back: bool,
     since: Instant,
     pinged: Option<Instant>,
     /// The deadline that the sleep is for, by the router's clock.
@@ -75,6 +76,7 @@ impl<R: Body<Data = Bytes>> Holding<R> {
             attempt: Some(attempt),
             filter,
             shape,
+            hold_back,
             since: now,
             pinged: None,
             deadline: None,
@@ -139,7 +141,18 @@ impl<R: Body<Data = Bytes>> Holding<R> {
         self.bytes += frame.data_ref().map_or(0, Bytes::len);
         let mut failed = false;
         if let Some(attempt) = &mut self.attempt {
+            let known = attempt.observer().is_some();
             attempt.frame(&frame);
+            // A stream that did not say so.
+            if !known && attempt.observer().is_some() {
+                self.filter = attempt.usage_filter();
+                if self.filter.is_some() {
+                    self.parts.headers.remove(header::CONTENT_LENGTH);
+                }
+                if !self.hold_back {
+                    self.shape = Shape::Flow;
+                }
+            }
             if let Some(summary) = attempt.observer().map(Observer::summary) {
                 failed = summary.has_failed() && summary.first_content.is_none();
                 if summary.keep_alives > 0 && self.pinged.is_none() {

@@ -67,6 +67,15 @@ impl<R: Body> ResponseBody<R> {
             kind: Kind::Own { data: Some(data) },
         }
     }
+
+    /// Whether it is known to break off, while nothing of it has been handed on yet.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn is_broken(&self) -> bool {
+        match &self.kind {
+            Kind::Watched { watched } => matches!(watched.ended, Some(Err(_))),
+            Kind::Untouched { .. } | Kind::Own { .. } => false,
+        }
+    }
 }
 
 impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {

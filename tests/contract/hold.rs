@@ -193,6 +193,61 @@ async fn an_error_before_the_first_content_is_failed_over_and_never_seen() {
     }
 }
 
+/// A request for a stream.
+fn streamed(model: &str) -> Request<Frames> {
+    let body = chat_body(model).replacen('{', r#"{"stream":true,"#, 1);
+    post(CHAT, &body)
+}
+
+/// A stream of events by another name, or by none.
+fn unsaid(content_type: &str, steps: impl IntoIterator<Item = Step>) -> Response<Frames> {
+    let mut answer = stream(steps);
+    answer.headers_mut().remove("content-type");
+    if !content_type.is_empty() {
+        let content_type = content_type.parse().unwrap();
+        answer.headers_mut().insert("content-type", content_type);
+    }
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_say_so_is_known_by_its_beginning() {
+    for content_type in ["", "text/plain; charset=utf-8", "application/json"] {
+        // Let go with its first content, and watched to its end.
+        let router = three();
+        let steps = [
+            Step::data("\n"),
+            Step::data("da"),
+            Step::data(format!("ta: {ROLE}\n\n")),
+            event(CONTENT),
+            Step::Wait(seconds(3.0)),
+            event(STOP),
+        ];
+        let provider = Provider::new(move |_, _| unsaid(content_type, steps.clone()));
+        let (answer, held) = send(&router, &provider, streamed("a")).await;
+        assert_about(held, 0.0);
+        text(answer.into_body()).await;
+        assert_account(&router, &[("success", 1)]);
+
+        // An error inside is one, and a cut is one.
+        for broken in [vec![event(ROLE), event(ERROR)], vec![event(ROLE)]] {
+            let router = three();
+            let provider = Provider::new(move |_, number| match number {
+                0 => unsaid(content_type, broken.clone()),
+                _ => good_stream(),
+            });
+            let (answer, _) = send(&router, &provider, streamed("a")).await;
+            let routed = answer.extensions().get::<Routed>().unwrap();
+            assert_eq!(routed.target(), "b", "{content_type}");
+        }
+    }
+    let mut request = streamed("a");
+    request.extensions_mut().insert(HoldBack(false));
+    let provider = Provider::new(|_, _| unsaid("", [event(ROLE), Step::Hang]));
+    let (_answer, held) = send(&three(), &provider, request).await;
+    assert_about(held, 0.0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_error_after_the_first_content_arrives_as_it_is_and_counts() {
     let router = three();

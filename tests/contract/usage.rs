@@ -211,6 +211,23 @@ async fn failed_attempts_that_report_usage_cost_too() {
 }
 
 #[tokio::test]
+async fn counts_that_no_answer_can_have_are_not_believed() {
+    for usage in [
+        r#"{"prompt_tokens":1e30,"completion_tokens":10}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":18446744073709551615}"#,
+    ] {
+        let provider = Provider::new(move |_, _| json(&answer(usage)));
+        let router = router(pool());
+        let (answer, call) = send(&router, &provider, request(&chat_body("a"))).await;
+        text(answer.into_body()).await;
+        assert_account(&router, &[("success", 1)]);
+        assert_eq!(call.cost(), None);
+        assert_eq!(first(&router).usage_reports, 0);
+        assert_dollars(first(&router).dollars, 0.0);
+    }
+}
+
+#[tokio::test]
 async fn a_price_of_nothing_is_known_and_no_price_is_not() {
     let provider = Provider::new(|_, _| {
         json(&answer(

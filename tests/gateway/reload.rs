@@ -13,7 +13,7 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::{
     process::Command,
-    sync::watch,
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 use tower_outcome::{
@@ -150,6 +150,8 @@ async fn next(told: &mut watch::Receiver<Loaded>) -> Loaded {
 struct Program {
     child: tokio::process::Child,
     address: std::net::SocketAddr,
+    /// What it logged since it serves.
+    logged: mpsc::UnboundedReceiver<String>,
 }
 
 impl Program {
@@ -158,7 +160,7 @@ impl Program {
             .arg("serve")
             .arg("--config")
             .arg(file.path())
-            .env("RUST_LOG", "info")
+            .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -171,8 +173,30 @@ impl Program {
                 break address.parse().unwrap();
             }
         };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, address }
+        let (log, logged) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let _ = log.send(line);
+            }
+        });
+        Self {
+            child,
+            address,
+            logged,
+        }
+    }
+
+    /// Waits for a line of the log with these words.
+    async fn logs(&mut self, words: &str) {
+        let line = async {
+            while let Some(line) = self.logged.recv().await {
+                if line.contains(words) {
+                    return;
+                }
+            }
+            panic!("it has ended without {words:?}");
+        };
+        timeout(Duration::from_secs(20), line).await.unwrap();
     }
 
     fn signal(&self, signal: &str) {
@@ -226,6 +250,17 @@ async fn caller(
         }
     }
     faults
+}
+
+#[tokio::test]
+async fn a_reload_is_in_the_log_of_who_asked_for_nothing() {
+    let good = config(&[("first", "http://127.0.0.1:9/v1")], "");
+    let file = File::new("log", &good);
+    let mut program = Program::start(&file).await;
+    file.write("this is no TOML");
+    program.logs("NOT loaded").await;
+    file.write(&config(&[("second", "http://127.0.0.1:9/v1")], ""));
+    program.logs("gateway.toml anew").await;
 }
 
 #[tokio::test]

@@ -37,9 +37,10 @@ async fn f15_bodies_that_name_no_model_are_refused() {
     );
     for path in [CHAT, MESSAGES] {
         for (body, expected) in [
-            ("", "JSON object"),
-            ("{", "JSON object"),
-            ("[]", "JSON object"),
+            ("", "The body is empty"),
+            ("{", "JSON object: it is cut short, after 1 bytes"),
+            ("[]", "JSON object: it is none at byte 0"),
+            ("{\"model\":\"first\",\"top_p\":NaN}", "none at byte 25"),
             ("\"first\"", "JSON object"),
             ("{\"model\":\"first\"} x", "JSON object"),
             ("{}", "names no model"),

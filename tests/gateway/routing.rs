@@ -136,6 +136,86 @@ async fn f21_an_answer_with_two_lengths_arrives_whole() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_unseen_becomes_an_error_and_no_silence() {
+    let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"}}]}\n\n";
+    for (content_type, body) in [
+        ("application/json", "{\"choices\":[{\"mess"),
+        ("text/event-stream", event),
+    ] {
+        let short = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: 5000\r\n\r\n{body}"
+        );
+        let provider = Raw::start(vec![Step::Send(short.into())]).await;
+        let (address, router) = gateway(&[&provider]).await;
+        let response = post(address, CHAT, ask("first")).await;
+        let (status, message) = error(CHAT, &response);
+        assert_eq!(status, StatusCode::BAD_GATEWAY);
+        assert!(message.contains("broke off"), "{message}");
+        assert_eq!(response.headers()["x-outcome-model"], "first");
+        let target = &router.snapshot().pools[0].targets[0];
+        assert_eq!(target.outcomes["truncated"], target.picks);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_breaks_off_keeps_its_status() {
+    let short = "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n\
+                 retry-after: 3600\r\ncontent-length: 5000\r\n\r\n{\"error\":{\"mess";
+    let provider = Raw::start(vec![Step::Send(short.into())]).await;
+    let (address, router) = gateway(&[&provider]).await;
+    let response = post(address, CHAT, ask("first")).await;
+    let (status, message) = error(CHAT, &response);
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(message.contains("broke off"), "{message}");
+    assert_eq!(response.headers()["retry-after"], "3600");
+    assert_eq!(response.headers()["x-outcome-model"], "first");
+    let target = &router.snapshot().pools[0].targets[0];
+    assert_eq!(target.outcomes["rate_limited"], target.picks);
+}
+
+#[tokio::test]
+async fn f08_what_came_before_a_break_arrives() {
+    // In one piece, so that the break is known as soon as the events are.
+    let chunk = |event: &str| format!("{:x}\r\n{event}\r\n", event.len());
+    let cut = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n\
+         {}{}{}",
+        chunk(DELTA),
+        chunk(DELTA),
+        "no length\r\n",
+    );
+    let provider = Raw::start(vec![Step::Send(cut.into())]).await;
+    let (address, router) = gateway(&[&provider]).await;
+    let body = ask("first");
+    let request = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = raw(address, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(answer.matches(DELTA).count(), 2, "{answer}");
+    assert!(!answer.contains("\r\n0\r\n"), "{answer}");
+    let target = &router.snapshot().pools[0].targets[0];
+    assert_eq!(target.outcomes["truncated"], 1);
+}
+
+#[tokio::test]
+async fn an_upstream_that_switches_protocols_unasked_has_failed() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                  upgrade: websocket\r\n\r\n";
+    let odd = Raw::start(vec![Step::Send(switch.into())]).await;
+    let good = "{\"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
+    let provider = Raw::json(200, good).await;
+    let (address, router) = gateway(&[&odd, &provider]).await;
+    let response = post(address, CHAT, ask("first")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["x-outcome-model"], "second");
+    let target = &router.snapshot().pools[0].targets[0];
+    assert_eq!(target.outcomes["server_error"], 1);
+}
+
+#[tokio::test]
 async fn a_stream_arrives_byte_for_byte() {
     let events = [": hello\n\n", DELTA, DELTA, "\n", STOP, DONE];
     let provider = Raw::events(&events).await;

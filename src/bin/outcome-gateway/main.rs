@@ -108,14 +108,17 @@ fn log(more: Option<impl Layer<Registry> + Send + Sync>) {
 }
 
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> + Send + Sync {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,outcome_gateway=info,tower_outcome::store=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .with_filter(filter)
 }
+
+/// What is logged unless `RUST_LOG` says otherwise: nothing of single requests.
+const LOGGED: &str =
+    "warn,outcome_gateway=info,tower_outcome::gateway=info,tower_outcome::store=info";
 
 /// Answers on the standard output. Whoever reads it may have gone: `| head`.
 fn tell(text: &str) {

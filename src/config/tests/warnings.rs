@@ -30,6 +30,11 @@ fn what_is_probably_not_meant_is_warned_of() {
             "upstream \"openai\": its key goes over the network in the clear",
         ),
         (
+            "http://127.0.0.1:8000/v1",
+            "http://localhost:8080/v1",
+            "upstream \"local\": the gateway itself listens on 127.0.0.1:8080",
+        ),
+        (
             "\n]\n",
             "\n]\n[[pool]]\nname = \"more\"\ntargets = [\
              { model = \"llama\", upstream = \"local\" }, { model = \"x\", upstream = \"local\" }]",

@@ -1,3 +1,4 @@
+use super::BOM;
 use crate::{classify::is_json, dialect::Dialect};
 
 /// How the events of a streamed answer are told apart.
@@ -42,7 +43,34 @@ impl Framing {
             || stream && matches!(dialect.name(), "gemini" | "vertex") && is_json(content_type);
         Self::of(content_type).or_else(|| grows().then_some(Self::Array))
     }
+
+    /// Tells whether a text begins as [server-sent events](Self::Sse) do, whatever it is called:
+    /// some servers stream them as JSON, as plain text, or without a type. `None` where too little
+    /// of it is here to tell.
+    #[must_use]
+    pub fn begins_sse<'a>(text: impl IntoIterator<Item = &'a [u8]>) -> Option<bool> {
+        let mut start = [0; LONGEST_FIELD];
+        let mut len = 0;
+        let bytes = text.into_iter().flatten().copied();
+        let blank = |byte: &u8| byte.is_ascii_whitespace() || BOM.contains(byte);
+        for (slot, byte) in start.iter_mut().zip(bytes.skip_while(blank)) {
+            *slot = byte;
+            len += 1;
+        }
+        let start = start.get(..len)?;
+        if FIELDS.iter().any(|field| start.starts_with(field)) {
+            Some(true)
+        } else if FIELDS.iter().any(|field| field.starts_with(start)) {
+            None
+        } else {
+            Some(false)
+        }
+    }
 }
+
+/// What the first line of server-sent events begins with; without a name, it is a comment.
+const FIELDS: [&[u8]; 5] = [b":", b"data:", b"event:", b"id:", b"retry:"];
+const LONGEST_FIELD: usize = 6;
 
 /// Nobody registered one; these are in use.
 const LINES: &[&str] = &[
@@ -74,6 +102,31 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Framing::of(content_type), framing, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn events_are_known_by_their_beginning() {
+        for (text, expected) in [
+            ("data: {}\n\n", Some(true)),
+            ("data:{}", Some(true)),
+            ("event: ping\n", Some(true)),
+            (": OPENROUTER PROCESSING\n", Some(true)),
+            ("\u{feff}\r\n\n id: 1\n", Some(true)),
+            ("retry: 5\n", Some(true)),
+            ("", None),
+            ("\n\n", None),
+            ("dat", None),
+            ("retry", None),
+            ("{\"data\":[]}", Some(false)),
+            ("[{}]", Some(false)),
+            ("database: full", Some(false)),
+            ("\u{e9}", Some(false)),
+        ] {
+            let whole = Framing::begins_sse([text.as_bytes()]);
+            assert_eq!(whole, expected, "{text:?}");
+            let pieces = Framing::begins_sse(text.as_bytes().chunks(1));
+            assert_eq!(pieces, expected, "{text:?} in pieces");
         }
     }
 

@@ -34,7 +34,7 @@ fn assert_mistakes(list: &[(&str, &str, &str)]) {
 fn variable(name: &str) -> Option<String> {
     let value = match name {
         "OPENAI_API_KEY" => "canary-secret",
-        "EMPTY_KEY" => " ",
+        "EMPTY_KEY" | "empty" => " ",
         "BROKEN_KEY" => "canary\nsecret",
         "SHORT_TOKEN" => "canary",
         "LONG_SECRET" => "canary-of-16-and-more",

@@ -17,6 +17,11 @@ fn f40_mistakes_about_secrets_are_told_without_them() {
         ),
         (
             "OPENAI_API_KEY",
+            "empty",
+            "5:15: api_key_env: environment variable empty: it is empty",
+        ),
+        (
+            "OPENAI_API_KEY",
             "BROKEN_KEY",
             "5:15: api_key_env: environment variable BROKEN_KEY: it holds characters that no \
              header can carry",
