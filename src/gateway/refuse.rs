@@ -211,8 +211,8 @@ pub(super) fn busy(dialect: &dyn Dialect, message: &str) -> Response<Body> {
     response
 }
 
-/// Answers a request whose attempts have all failed below HTTP, or in mid-answer. Says no more than that: errors of
-/// the client name hosts.
+/// Answers a request whose attempts have all failed below HTTP, or in mid-answer. Says no more than
+/// that: errors of the client name hosts.
 pub(super) fn failed(dialect: &dyn Dialect, call: &Call, names: &Names) -> Response<Body> {
     let transport = call.verdict().and_then(|verdict| verdict.transport);
     let (status, message) = match transport {
