@@ -16,11 +16,11 @@ done
 
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
-# A fresh Debian machine: a C compiler and linker for Rust, Python with venv for the SDKs, a server for
+# A fresh Debian machine: a C compiler, linker and make for Rust, Python with venv for the SDKs, a server for
 # the store (each test starts its own).
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
-command -v cc >/dev/null || missing+=(build-essential)
+command -v cc >/dev/null && command -v make >/dev/null || missing+=(build-essential)
 command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v redis-server >/dev/null || command -v valkey-server >/dev/null || missing+=(redis-server)

@@ -29,8 +29,9 @@ use self::{
     check::Check, demo::Demo, health::Health, import_litellm::ImportLitellm, key::Key, serve::Serve,
 };
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Routes LLM requests to the model most likely to succeed right now.
 #[derive(Debug, Parser)]
