@@ -65,14 +65,15 @@ async fn f48_killed_under_load_it_loses_no_more_than_an_interval() {
         }
         let killed = seconds();
         let said = process.kill().await;
+        let dead = seconds();
         assert_quiet(&said);
         let torn = folder.0.join("state.new").exists();
         let sent = calling.join().await;
         assert!(!sent.is_empty());
-        books.close(sent, killed);
+        books.close(sent, dead);
 
         let kept = Kept::read(&folder.state());
-        books.check(&kept, killed);
+        books.check(&kept, killed, dead);
         assert!(!folder.0.join("state.bad").exists());
         tally.note(&books, &kept, killed, torn);
     }
@@ -210,9 +211,10 @@ impl Folder {
             None => "state starts cold: nothing was kept yet",
         };
         assert!(said.contains(told), "{said}");
+        let asked = seconds();
         let answer = get(process.admin(), "/state").await;
         let state: Value = serde_json::from_str(&answer).unwrap();
-        books.open(&kept, &state, seconds());
+        books.open(&kept, &state, [asked, seconds()]);
         process
     }
 }
