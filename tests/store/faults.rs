@@ -122,11 +122,9 @@ async fn what_failed_a_while_ago_is_not_the_answer_now() {
     let Some(server) = Server::start(&[]) else {
         return;
     };
-    let limit = Duration::from_millis(100);
-    let store = RedisStore::builder(server.url())
-        .connect_timeout(limit)
-        .build();
-    let one = store.unwrap();
+    // As long as a server needs that runs again, on a busy machine.
+    let limit = Duration::from_secs(1);
+    let one = server.builder().connect_timeout(limit).build().unwrap();
     server.freeze();
     let given_up = timeout(Duration::from_millis(20), one.exchange(&Batch::new(1, 0))).await;
     assert!(given_up.is_err(), "{given_up:?}");
@@ -141,7 +139,7 @@ async fn f44_a_lost_answer_does_not_count_twice() {
         return;
     };
     let proxy = Proxy::before(server.port()).await;
-    let store = RedisStore::builder(proxy.url()).build().unwrap();
+    let store = Server::builder_of(proxy.url()).build().unwrap();
     let mut one = Instance::new(1, store);
     let first = one.add(&[("ok", 1)]).await;
     let batch = one.batch(&[("ok", 10)]);
@@ -174,13 +172,15 @@ async fn f44_connections_that_are_killed_lose_and_double_nothing() {
             std::thread::sleep(Duration::from_millis(3));
         }
     });
-    let rounds = if is_full() { 5_000 } else { 200 };
-    let mut failed = 0;
-    for _ in 0..rounds {
+    let least = if is_full() { 5_000 } else { 200 };
+    let (mut rounds, mut failed) = (0, 0);
+    // Whoever kills may come late.
+    while rounds < least || (failed == 0 && rounds < 100 * least) {
         let batch = one.batch(&[("ok", 1)]);
         while one.exchange(&batch).await.is_err() {
             failed += 1;
         }
+        rounds += 1;
     }
     done.store(true, std::sync::atomic::Ordering::Relaxed);
     killer.join().unwrap();
@@ -212,12 +212,23 @@ async fn exchanges_that_are_dropped_leave_no_answer_behind() {
         one.exchange(&batch).await.unwrap();
     }
     assert_eq!(total(&server, "ok").await, rounds);
-    let clients: String = server.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
-    let ours = clients
-        .lines()
-        .filter(|it| it.contains("name=tower-outcome"))
-        .count();
-    assert!(ours <= 2, "{ours} connections are left");
+    // What was dropped is closed by whoever was opening it.
+    let since = Instant::now();
+    loop {
+        let clients: String = server.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
+        let ours = clients
+            .lines()
+            .filter(|it| it.contains("name=tower-outcome"))
+            .count();
+        if ours <= 2 {
+            break;
+        }
+        assert!(
+            since.elapsed() < Duration::from_secs(10),
+            "{ours} connections are left"
+        );
+        sleep(INTERVAL).await;
+    }
 }
 
 #[tokio::test]
