@@ -10,15 +10,6 @@ use super::{GROUP, Instance, POOL, pool, server::Server};
 const TAG: &str = "{outcome:1:00000000000000a1}";
 const INSTANCE: &str = "0000000000000001";
 
-/// Waits where a bucket is about to end, for a test that is over within a few seconds.
-async fn early_in_a_bucket(server: &Server) {
-    let time: (u64, u64) = server.ask(&["TIME"]);
-    let passed = time.0 % 10;
-    if passed >= 5 {
-        tokio::time::sleep(Duration::from_secs(10 - passed)).await;
-    }
-}
-
 fn buckets(server: &Server) -> [String; 3] {
     let time: (u64, u64) = server.ask(&["TIME"]);
     let now = time.0 / 10;
@@ -55,7 +46,7 @@ async fn keys_of_a_wrong_type_are_put_right() {
     };
     let store = server.store();
     // One that has ended is no longer put right in every way.
-    early_in_a_bucket(&server).await;
+    server.early_in_a_bucket().await;
     let mut keys = buckets(&server).to_vec();
     keys.extend(["c", "p", &format!("s:{INSTANCE}")].map(|end| format!("{TAG}:{end}")));
     keys.extend(
@@ -111,7 +102,7 @@ async fn counters_that_are_none_are_removed_and_the_others_stay() {
     };
     let mut one = Instance::new(1, server.store());
     let long = vec![b'x'; 1 << 20];
-    early_in_a_bucket(&server).await;
+    server.early_in_a_bucket().await;
     let keys = buckets(&server);
     for (field, value) in [
         (&b"negative"[..], &b"-1"[..]),
@@ -251,7 +242,7 @@ async fn a_bucket_larger_than_any_is_dropped() {
     };
     let fields = (0..70_000).map(|i| format!("n{i}"));
     let mut command = redis::cmd("HSET");
-    early_in_a_bucket(&server).await;
+    server.early_in_a_bucket().await;
     let [_, now, next] = buckets(&server);
     command.arg(&now).arg("").arg("1 70001");
     fields.for_each(|field| {

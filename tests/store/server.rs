@@ -127,6 +127,15 @@ impl Server {
         self.ask::<redis::Value>(words);
     }
 
+    /// Waits where a bucket is about to end, for a test that is over within a few seconds.
+    pub async fn early_in_a_bucket(&self) {
+        let time: (u64, u64) = self.ask(&["TIME"]);
+        let passed = time.0 % 10;
+        if passed >= 5 {
+            tokio::time::sleep(Duration::from_secs(10 - passed)).await;
+        }
+    }
+
     /// Lets it hang: its sockets take what comes, and nothing is answered.
     pub fn freeze(&self) {
         self.signal("-STOP");

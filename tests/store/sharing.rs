@@ -160,6 +160,7 @@ async fn a_bucket_that_ended_stays_readable_and_late_changes_are_seen() {
     let Some(server) = Server::start(&[]) else {
         return;
     };
+    server.early_in_a_bucket().await;
     let now = current(&server);
     fill(&server, now - 1, (now - 1) * 10_000_000, &[("ok", "3")]);
     let mut one = Instance::new(1, server.store());
