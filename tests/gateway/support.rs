@@ -150,7 +150,7 @@ pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     assert!(so.is_ok(), "not so: {what}");
 }
 
-/// Waits until nobody listens there any more.
+/// Waits until nobody listens there any more. Asked once, a system may connect a socket to itself.
 pub(crate) async fn closed(address: SocketAddr) {
     until("it listens no more", async || {
         TcpStream::connect(address).await.is_err()
