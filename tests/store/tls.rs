@@ -65,7 +65,7 @@ async fn tls_trusts_whom_it_is_told_to() {
     let url = format!("rediss://localhost:{number}");
     let (certificate, key) = authority.certify("client", ExtendedKeyUsagePurpose::ClientAuth);
     let builder = || {
-        RedisStore::builder(&url)
+        Server::builder_of(url.clone())
             .root_certificates(authority.issuer.pem())
             .client_certificate(&*certificate, &*key)
     };

@@ -112,6 +112,16 @@ impl Books {
         scored.filter(|scored| *scored < at).count()
     }
 
+    /// Returns how long a call took as a rule, if any was answered.
+    pub(super) fn usual_call(&self) -> Option<f64> {
+        let calls = self.sent.iter();
+        let mut calls: Vec<_> = calls
+            .filter_map(|one| Some(one.answered? - one.begun))
+            .collect();
+        calls.sort_by(f64::total_cmp);
+        calls.get(calls.len() / 2).copied()
+    }
+
     /// A snapshot that was left by who was killed between `killed` and `dead` holds what came before it
     /// was made, and as much as came before the last interval; and nothing that was not sent.
     pub(super) fn check(&self, kept: &Kept, killed: f64, dead: f64) {
