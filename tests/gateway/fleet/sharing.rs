@@ -192,10 +192,11 @@ async fn what_was_learned_alone_is_known_to_one_that_shares() {
     )
     .unwrap();
     let gateway = Process::start_with(&folder.0, &[("SECRET", SECRET)]).await;
+    let resumed = state(&gateway, "").await["pools"][0]["targets"].clone();
     let response = post(gateway.address, CHAT, chat("first", "hello")).await;
     let headers = response.headers();
     let first = ["x-outcome-model", "x-outcome-attempts"].map(|name| text(headers, name));
-    assert_eq!(first, ["second", "1"]);
+    assert_eq!(first, ["second", "1"], "{:?} {resumed}", gateway.before);
     until("it shares", async || {
         fleet(&gateway).await["connected"] == true
     })
