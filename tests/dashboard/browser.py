@@ -37,7 +37,7 @@ class Browser:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-        self.driver.set_page_load_timeout(20)
+        self.driver.set_page_load_timeout(60)
         self.requested = []
         self.size(1280, 900)
 
@@ -94,6 +94,24 @@ class Browser:
                 return value
             time.sleep(0.2)
         raise AssertionError(f"not within {seconds} s: {what}")
+
+    def until_closed(self, dialog):
+        """Waits until a dialog is closed, which it is a moment after the key or the answer."""
+        self.until(f"{dialog} closed", f"return !document.getElementById('{dialog}').open")
+
+    def fits(self, width):
+        """Sees to it that what is shown is no wider than this, once it is laid out anew."""
+        self.until("the size", "return innerWidth === arguments[0]", 15, width)
+        script = "return document.documentElement.scrollWidth <= arguments[0]"
+        self.until(f"within {width}", script, 15, width)
+
+    def still(self):
+        """Waits until nothing moves any more from one state to another."""
+        # Two frames on, what was changed is laid out and drawn.
+        frames = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()))"
+        self.driver.set_script_timeout(30)
+        self.driver.execute_async_script(frames)
+        self.until("stillness", "return document.getAnimations().length === 0")
 
     def picture(self, name):
         """Takes a picture of the whole page."""

@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 
 from gateway import Gateway, ask
 from provider import Provider
@@ -42,9 +41,11 @@ class Store:
 
     def __init__(self):
         self.program = shutil.which("redis-server") or shutil.which("valkey-server")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        # Bound, but not listened to: nobody else is given the port while the server is gone.
+        self.held = socket.socket()
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind(("127.0.0.1", 0))
+        self.port = self.held.getsockname()[1]
         self.process = None
 
     def start(self):
@@ -57,6 +58,10 @@ class Store:
             self.process.kill()
             self.process.wait(10)
             self.process = None
+
+    def close(self):
+        self.stop()
+        self.held.close()
 
 
 class Fleet:
@@ -79,7 +84,7 @@ class Fleet:
         for gateway in self.gateways:
             gateway.stop()
         self.provider.close()
-        self.store.stop()
+        self.store.close()
         self.folder.cleanup()
 
 
@@ -119,9 +124,9 @@ def look(page, name):
         for scheme in ("light", "dark"):
             page.size(width, height)
             page.colours(scheme)
-            time.sleep(0.4)
-            assert page.run("return document.documentElement.scrollWidth") <= width
-            assert page.violations() == [], page.violations()
+            page.fits(width)
+            page.still()
+            assert not (found := page.violations()), found
             page.picture(f"{name}-{width}-{scheme}")
     page.size(1280, 900)
     page.colours("light")

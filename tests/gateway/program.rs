@@ -1,6 +1,7 @@
 //! The program itself, as a process.
 
 use std::{
+    io::{BufRead as _, BufReader},
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -14,6 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::oneshot,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -30,32 +32,40 @@ struct Process {
 
 impl Process {
     async fn start(base_url: &str) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let folder = std::env::temp_dir().join(format!("outcome-gateway-{}", address.port()));
-        std::fs::create_dir_all(&folder).unwrap();
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("outcome-program-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).unwrap();
         let file = folder.join("gateway.toml");
         let state = folder.join("state");
         let text = format!(
-            "listen = \"{address}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+            "listen = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
              [store]\npath = {state:?}\n\
              [[upstream]]\nname = \"u\"\nbase_url = \"{base_url}\"\n\
              [[pool]]\nname = \"chat\"\n[[pool.target]]\nmodel = \"first\"\nupstream = \"u\"\n"
         );
         std::fs::write(&file, text).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_outcome-gateway"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outcome-gateway"))
             .args(["serve", "--config"])
             .arg(&file)
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let up = async {
-            while TcpStream::connect(address).await.is_err() {
-                sleep(Duration::from_millis(20)).await;
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (serves, up) = oneshot::channel();
+        // To the end, or it could say no more at some time.
+        std::thread::spawn(move || {
+            let mut serves = Some(serves);
+            for line in log.lines().map_while(Result::ok) {
+                if let Some((_, address)) = line.split_once("serving on http://")
+                    && let Some(serves) = serves.take()
+                {
+                    let _ = serves.send(address.trim().parse().unwrap());
+                }
             }
-        };
-        timeout(Duration::from_secs(20), up).await.unwrap();
+        });
+        let address = timeout(2 * PATIENCE, up).await.unwrap().unwrap();
         Self {
             child,
             address,
@@ -135,37 +145,40 @@ async fn f38_sigterm_under_load_cuts_nothing_and_ends_well() {
     let mut gateway = Process::start(&format!("http://{}/v1", slow.address)).await;
     let address = gateway.address;
     let stopping = Arc::new(AtomicBool::new(false));
-    let after = Arc::new(AtomicUsize::new(0));
+    let [whole, after] = [0, 0].map(|none| Arc::new(AtomicUsize::new(none)));
     let mut callers = JoinSet::new();
     for _ in 0..20 {
-        let (stopping, after) = (stopping.clone(), after.clone());
+        let (stopping, whole, after) = (stopping.clone(), whole.clone(), after.clone());
         callers.spawn(async move {
-            let mut whole = 0;
             loop {
                 let told = stopping.load(Ordering::Relaxed);
                 let Some(answer) = stream(address).await else {
                     assert!(stopping.load(Ordering::Relaxed), "refused before the end");
-                    return whole;
+                    return;
                 };
                 assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
                 assert!(
                     answer.contains("data: [DONE]") && answer.ends_with("0\r\n\r\n"),
                     "{answer}"
                 );
-                whole += 1;
+                whole.fetch_add(1, Ordering::Relaxed);
                 if !told && stopping.load(Ordering::Relaxed) {
                     after.fetch_add(1, Ordering::Relaxed);
                 }
             }
         });
     }
+    until("some are served", async || {
+        whole.load(Ordering::Relaxed) > 20
+    })
+    .await;
     // One that would be kept alive.
     let mut kept = TcpStream::connect(address).await.unwrap();
-    sleep(Duration::from_secs(1)).await;
     kept.write_all(request(false, true).as_bytes())
         .await
         .unwrap();
-    sleep(Duration::from_millis(100)).await;
+    let asked = |seen: &String| seen.contains("\"stream\":false");
+    until("it is asked", async || slow.seen().iter().any(asked)).await;
     let begin = Instant::now();
     stopping.store(true, Ordering::Relaxed);
     gateway.signal("-TERM");
@@ -174,8 +187,7 @@ async fn f38_sigterm_under_load_cuts_nothing_and_ends_well() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(gateway.exit().await, Some(0));
     assert!(begin.elapsed() < Duration::from_secs(10));
-    let whole: usize = callers.join_all().await.into_iter().sum();
-    assert!(whole > 20, "{whole}");
+    callers.join_all().await;
     assert!(after.load(Ordering::Relaxed) > 0, "nothing was under way");
 }
 
@@ -189,9 +201,9 @@ async fn f38_a_second_signal_ends_it_at_once() {
     call.write_all(request(false, true).as_bytes())
         .await
         .unwrap();
-    sleep(Duration::from_millis(300)).await;
+    until("it is asked", async || !slow.calls().is_empty()).await;
     gateway.signal("-TERM");
-    sleep(Duration::from_millis(300)).await;
+    closed(gateway.address).await;
     assert_eq!(gateway.child.try_wait().unwrap(), None);
     let begin = Instant::now();
     gateway.signal("-INT");

@@ -203,6 +203,9 @@ impl io::Write for Captured {
 async fn f40_no_secret_and_no_prompt_is_shown() {
     let captured = Captured::default();
     let writer = captured.clone();
+    // Where there is one subscriber only, whether a place in the code is of interest is asked of the
+    // thread that comes there first, which may be that of another test.
+    let _other = tracing::Dispatch::new(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())

@@ -1,11 +1,11 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::oneshot,
-    time::{Instant, sleep, timeout},
+    sync::{Notify, oneshot},
+    time::{sleep, timeout},
 };
 use tower_outcome::Upstream;
 use tower_outcome::gateway::{
@@ -16,12 +16,18 @@ use tower_outcome::gateway::{
 
 use crate::support::*;
 
+/// A provider that answers once it may.
+async fn held() -> (Raw, Arc<Notify>) {
+    let may = Arc::new(Notify::new());
+    let answer = answer(200, "", "application/json", "{}");
+    let steps = vec![Step::Until(may.clone()), Step::Send(answer)];
+    (Raw::start(steps).await, may)
+}
+
 #[tokio::test]
 async fn f38_a_stopping_server_finishes_what_is_under_way() {
-    let slow = Scripted::start(Script::new().latency(Duration::from_millis(400)))
-        .await
-        .unwrap();
-    let router = pool([Upstream::new(&slow.base_url()).unwrap()]);
+    let (slow, may) = held().await;
+    let router = pool([slow.upstream()]);
     let gateway = Gateway::builder(router.clone()).build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -32,24 +38,13 @@ async fn f38_a_stopping_server_finishes_what_is_under_way() {
     // A connection that is open and idle does not keep it.
     let _idle = TcpStream::connect(address).await.unwrap();
     let call = tokio::spawn(async move { post(address, CHAT, ask("first")).await });
-    let under_way = async {
-        while slow.calls().is_empty() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(5), under_way).await.unwrap();
+    until("it is under way", async || !slow.seen().is_empty()).await;
 
-    let begin = Instant::now();
     stop.send(()).unwrap();
-    sleep(Duration::from_millis(50)).await;
-    assert!(TcpStream::connect(address).await.is_err());
+    closed(address).await;
+    may.notify_one();
     assert_eq!(call.await.unwrap().status(), StatusCode::OK);
-    timeout(Duration::from_secs(5), server)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
     assert_eq!(router.snapshot().pools[0].targets[0].in_flight, 0);
 }
 
@@ -198,23 +193,20 @@ async fn a_server_that_is_about_to_stop_says_so_to_whoever_balances_the_load() {
     };
     assert!(ask("/readyz").await.starts_with("HTTP/1.1 200"));
     stop.send(()).unwrap();
-    sleep(Duration::from_millis(100)).await;
-    assert!(ask("/readyz").await.starts_with("HTTP/1.1 503"));
+    until("it says so", async || {
+        ask("/readyz").await.starts_with("HTTP/1.1 503")
+    })
+    .await;
     // It still serves whoever has not heard of it.
     assert!(ask("/healthz").await.starts_with("HTTP/1.1 200"));
-    timeout(Duration::from_secs(8), server)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-    assert!(TcpStream::connect(address).await.is_err());
+    timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
+    closed(address).await;
 }
 
 #[tokio::test]
 async fn f38_a_kept_connection_is_told_that_it_is_closed() {
-    let slow = Scripted::start(Script::new().latency(Duration::from_millis(900)));
-    let slow = slow.await.unwrap();
-    let router = pool([Upstream::new(&slow.base_url()).unwrap()]);
+    let (slow, may) = held().await;
+    let router = pool([slow.upstream()]);
     let gateway = Gateway::builder(router).build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -229,23 +221,51 @@ async fn f38_a_kept_connection_is_told_that_it_is_closed() {
         body.len()
     );
     let answer = tokio::spawn(async move { raw(address, request).await });
-    sleep(Duration::from_millis(100)).await;
+    until("it is under way", async || !slow.seen().is_empty()).await;
     // Somebody who has connected, but not yet asked, is still heard.
     let mut fresh = TcpStream::connect(address).await.unwrap();
-    sleep(Duration::from_millis(50)).await;
     stop.send(()).unwrap();
-    sleep(Duration::from_millis(50)).await;
+    closed(address).await;
     let health = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     fresh.write_all(health).await.unwrap();
     let mut heard = String::new();
     fresh.read_to_string(&mut heard).await.unwrap();
     assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+    may.notify_one();
     let answer = answer.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");
-    timeout(Duration::from_secs(5), server)
+    timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn f38_a_request_that_is_on_its_way_when_it_stops_is_answered_and_is_the_last() {
+    let provider = Raw::json(200, "{}").await;
+    let gateway = Gateway::builder(pool([provider.upstream()]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, gateway.build().unwrap(), async {
+        stopped.await.ok();
+    }));
+    let health = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    kept.write_all(health).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nok\n") {
+        assert!(kept.read_buf(&mut answer).await.unwrap() > 0, "it is kept");
+    }
+    // By then it is no newcomer whose first request is still to come.
+    sleep(Duration::from_secs(1)).await;
+    stop.send(()).unwrap();
+    closed(address).await;
+    kept.write_all(health).await.unwrap();
+    let mut last = String::new();
+    timeout(PATIENCE, kept.read_to_string(&mut last))
         .await
         .unwrap()
-        .unwrap()
         .unwrap();
+    assert!(last.starts_with("HTTP/1.1 200"), "{last}");
+    assert!(last.contains("connection: close\r\n"), "{last}");
+    timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
 }

@@ -13,18 +13,18 @@ use crate::support::*;
 
 const SHORT: Duration = Duration::from_millis(200);
 
-async fn serve_impatiently(provider: &Raw, connections: usize) -> std::net::SocketAddr {
+/// Serves those who let it wait for no longer than this.
+async fn serve_impatiently(provider: &Raw, limit: Duration) -> std::net::SocketAddr {
     let gateway = Gateway::builder(pool([provider.upstream()]))
         .default_upstream(provider.upstream())
-        .body_idle_timeout(SHORT)
+        .body_idle_timeout(limit)
         .build()
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::new()
-        .first_byte_timeout(SHORT)
-        .header_timeout(SHORT)
-        .max_connections(connections);
+        .first_byte_timeout(limit)
+        .header_timeout(limit);
     tokio::spawn(server.serve(listener, gateway, std::future::pending()));
     address
 }
@@ -32,7 +32,7 @@ async fn serve_impatiently(provider: &Raw, connections: usize) -> std::net::Sock
 #[tokio::test]
 async fn f23_what_is_begun_and_not_ended_is_closed_in_time() {
     let provider = Raw::json(200, "{}").await;
-    let address = serve_impatiently(&provider, 100).await;
+    let address = serve_impatiently(&provider, SHORT).await;
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n\
                 content-type: application/json\r\n";
     let routed = format!("{head}content-length: 1000\r\n\r\n{{\"model\"");
@@ -54,7 +54,7 @@ async fn f23_what_is_begun_and_not_ended_is_closed_in_time() {
         (passed, ""),
     ] {
         let begin = Instant::now();
-        let answered = timeout(25 * SHORT, raw(address, begun)).await;
+        let answered = timeout(PATIENCE / 2, raw(address, begun)).await;
         let answered = answered.unwrap_or_else(|_| panic!("{begun:?} is still open"));
         assert!(answered.starts_with(answer), "{begun:?}: {answered}");
         assert!(begin.elapsed() >= SHORT, "{begun:?}");
@@ -70,7 +70,9 @@ async fn f23_what_is_begun_and_not_ended_is_closed_in_time() {
 #[tokio::test]
 async fn f23_slow_progress_is_progress() {
     let provider = Raw::json(200, "{}").await;
-    let address = serve_impatiently(&provider, 100).await;
+    // All of it takes longer than that, no part of it nearly as long.
+    let limit = Duration::from_secs(1);
+    let address = serve_impatiently(&provider, limit).await;
     let body = ask("first");
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
@@ -79,13 +81,15 @@ async fn f23_slow_progress_is_progress() {
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    for part in body.as_bytes().chunks(body.len() / 4) {
-        sleep(SHORT / 2).await;
+    let begin = Instant::now();
+    for part in body.as_bytes().chunks(body.len() / 15) {
+        sleep(limit / 10).await;
         stream.write_all(part).await.unwrap();
     }
+    assert!(begin.elapsed() > limit);
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);
-    timeout(25 * SHORT, read).await.unwrap().unwrap();
+    timeout(PATIENCE, read).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
@@ -100,14 +104,19 @@ async fn f23_those_who_find_no_place_are_told_after_a_while() {
     let head = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n";
     let mut held = TcpStream::connect(address).await.unwrap();
     held.write_all(head.as_bytes()).await.unwrap();
-    sleep(SHORT).await;
     let request = format!("{head}connection: close\r\n\r\n");
-    for begin in [Instant::now(), Instant::now()] {
+    let begin = Instant::now();
+    for _ in 0..2 {
         let answer = raw(address, &request).await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
-        assert!(begin.elapsed() < Duration::from_secs(8));
     }
+    // Well before the one that has the place would lose it.
+    assert!(begin.elapsed() < PATIENCE);
     drop(held);
-    assert!(raw(address, &request).await.starts_with("HTTP/1.1 200"));
+    // It is not said when the server has noticed that.
+    until("there is a place again", async || {
+        raw(address, &request).await.starts_with("HTTP/1.1 200")
+    })
+    .await;
 }

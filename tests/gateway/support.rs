@@ -14,6 +14,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     time::{sleep, timeout},
 };
 use tower_outcome::{
@@ -24,13 +25,15 @@ use tower_outcome::{
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) const MESSAGES: &str = "/v1/messages";
 /// Longer than anything here should take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One part of a scripted answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Send(Vec<u8>),
     Pause(u64),
+    /// Waits until it may go on.
+    Until(Arc<Notify>),
 }
 
 /// A provider that answers every connection's one request with the same bytes.
@@ -111,6 +114,7 @@ async fn converse(mut stream: TcpStream, steps: Vec<Step>, seen: Arc<Mutex<Vec<S
                 }
             }
             Step::Pause(millis) => sleep(Duration::from_millis(millis)).await,
+            Step::Until(told) => told.notified().await,
         }
     }
 }
@@ -133,6 +137,25 @@ pub(crate) async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
             return request;
         }
     }
+}
+
+/// Waits until something is so, for as long as nothing here should take.
+pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let so = async {
+        while !so().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let so = timeout(PATIENCE, so).await;
+    assert!(so.is_ok(), "not so: {what}");
+}
+
+/// Waits until nobody listens there any more. Asked once, a system may connect a socket to itself.
+pub(crate) async fn closed(address: SocketAddr) {
+    until("it listens no more", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
 }
 
 /// A pool of models `first`, `second`, ... at these upstreams.

@@ -5,11 +5,17 @@ import json
 import threading
 import time
 
-# Between two events of the streams of the models that take their time.
+# Between two events of a stream that is to be hung up on, in seconds.
 PAUSE = 0.12
-SLOW = ("slow", "endless")
+# How long the model `slow` waits until its last event was read, before it gives up.
+PATIENCE = 10
 
 REASONS = {400: "Bad Request", 429: "Too Many Requests"}
+
+
+def content(events):
+    """How many events of a stream come before its first content."""
+    return next(number for number, event in enumerate(events) if b"One" in event)
 
 
 class Provider:
@@ -19,6 +25,8 @@ class Provider:
         self.wires = wires
         self.requests = []
         self.hung_up = 0
+        # How many events whoever asks the model `slow` has read from its first content on.
+        self.read = 0
         self.port = None
         self._started = threading.Event()
         threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
@@ -67,6 +75,13 @@ class Provider:
             await self._json(writer, "200 OK", wire.tool if asked.tool else wire.text)
         return True
 
+    async def _until_read(self, events):
+        end = time.monotonic() + PATIENCE
+        while self.read < events:
+            if time.monotonic() > end:
+                raise ConnectionResetError
+            await asyncio.sleep(0.005)
+
     async def _refuse(self, writer, wire, status, headers=None):
         headers = {**(headers or {}), **wire.refusal_headers.get(status, {})}
         await self._json(writer, f"{status} {REASONS[status]}", wire.refusals[status], headers)
@@ -89,10 +104,12 @@ class Provider:
         head = f"HTTP/1.1 200 OK\r\ncontent-type: {wire.stream_type}\r\ntransfer-encoding: chunked\r\n\r\n"
         writer.write(head.encode())
         try:
-            for event in events:
+            for sent, event in enumerate(events, 1):
                 writer.write(b"%x\r\n%s\r\n" % (len(event), event))
                 await writer.drain()
-                await asyncio.sleep(PAUSE if kind in SLOW else 0)
+                await asyncio.sleep(PAUSE if kind == "endless" else 0)
+                if kind == "slow":
+                    await self._until_read(sent - content(events))
                 if writer.transport.is_closing():
                     raise ConnectionResetError
             writer.write(b"0\r\n\r\n")

@@ -16,4 +16,4 @@ if [ -z "${OUTCOME_GATEWAY:-}" ]; then
     OUTCOME_GATEWAY=${CARGO_TARGET_DIR:-$root/target}/debug/outcome-gateway
 fi
 export PYTHONDONTWRITEBYTECODE=1
-exec timeout 120 "$venv/bin/python" "$here/sdk_test.py" "$OUTCOME_GATEWAY"
+exec timeout 300 "$venv/bin/python" "$here/sdk_test.py" "$OUTCOME_GATEWAY"

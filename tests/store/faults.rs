@@ -94,7 +94,9 @@ async fn f43_a_server_that_hangs_delays_nobody_beyond_the_limits() {
     };
     let store = RedisStore::builder(server.url()).build().unwrap();
     let mut one = Instance::new(1, store);
-    one.add(&[("ok", 1)]).await;
+    // With the limits that a deployment has, which a busy machine may miss at first.
+    let batch = one.batch(&[("ok", 1)]);
+    heal(&mut one, &batch).await;
     let batch = one.batch(&[("ok", 1)]);
     server.freeze();
     let since = Instant::now();
@@ -122,11 +124,9 @@ async fn what_failed_a_while_ago_is_not_the_answer_now() {
     let Some(server) = Server::start(&[]) else {
         return;
     };
-    let limit = Duration::from_millis(100);
-    let store = RedisStore::builder(server.url())
-        .connect_timeout(limit)
-        .build();
-    let one = store.unwrap();
+    // As long as a server needs that runs again, on a busy machine.
+    let limit = Duration::from_secs(1);
+    let one = server.builder().connect_timeout(limit).build().unwrap();
     server.freeze();
     let given_up = timeout(Duration::from_millis(20), one.exchange(&Batch::new(1, 0))).await;
     assert!(given_up.is_err(), "{given_up:?}");
@@ -141,7 +141,7 @@ async fn f44_a_lost_answer_does_not_count_twice() {
         return;
     };
     let proxy = Proxy::before(server.port()).await;
-    let store = RedisStore::builder(proxy.url()).build().unwrap();
+    let store = Server::builder_of(proxy.url()).build().unwrap();
     let mut one = Instance::new(1, store);
     let first = one.add(&[("ok", 1)]).await;
     let batch = one.batch(&[("ok", 10)]);
@@ -174,13 +174,15 @@ async fn f44_connections_that_are_killed_lose_and_double_nothing() {
             std::thread::sleep(Duration::from_millis(3));
         }
     });
-    let rounds = if is_full() { 5_000 } else { 200 };
-    let mut failed = 0;
-    for _ in 0..rounds {
+    let least = if is_full() { 5_000 } else { 200 };
+    let (mut rounds, mut failed) = (0, 0);
+    // Whoever kills may come late.
+    while rounds < least || (failed == 0 && rounds < 100 * least) {
         let batch = one.batch(&[("ok", 1)]);
         while one.exchange(&batch).await.is_err() {
             failed += 1;
         }
+        rounds += 1;
     }
     done.store(true, std::sync::atomic::Ordering::Relaxed);
     killer.join().unwrap();
@@ -212,12 +214,23 @@ async fn exchanges_that_are_dropped_leave_no_answer_behind() {
         one.exchange(&batch).await.unwrap();
     }
     assert_eq!(total(&server, "ok").await, rounds);
-    let clients: String = server.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
-    let ours = clients
-        .lines()
-        .filter(|it| it.contains("name=tower-outcome"))
-        .count();
-    assert!(ours <= 2, "{ours} connections are left");
+    // What was dropped is closed by whoever was opening it.
+    let since = Instant::now();
+    loop {
+        let clients: String = server.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
+        let ours = clients
+            .lines()
+            .filter(|it| it.contains("name=tower-outcome"))
+            .count();
+        if ours <= 2 {
+            break;
+        }
+        assert!(
+            since.elapsed() < Duration::from_secs(10),
+            "{ours} connections are left"
+        );
+        sleep(INTERVAL).await;
+    }
 }
 
 #[tokio::test]
@@ -249,7 +262,7 @@ async fn a_wrong_password_is_told_and_mended_without_a_restart() {
     };
     let url = format!("redis://127.0.0.1:{}", server.port());
     let open = |url: &str, password: Option<&str>| {
-        let mut builder = RedisStore::builder(url);
+        let mut builder = Server::builder_of(url.to_owned());
         if let Some(password) = password {
             builder = builder.password(password);
         }
@@ -316,7 +329,7 @@ async fn a_password_that_is_not_asked_for_is_told() {
     let one = server.builder().password("word").build().unwrap();
     let error = one.exchange(&Batch::new(1, 0)).await.unwrap_err();
     refused(&error, "it takes no password");
-    let one = RedisStore::builder(format!("{}/99", server.url()));
+    let one = Server::builder_of(format!("{}/99", server.url()));
     let one = one.build().unwrap();
     let error = one.exchange(&Batch::new(1, 0)).await.unwrap_err();
     refused(&error, "no database 99");

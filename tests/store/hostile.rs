@@ -7,7 +7,7 @@ use std::{
 
 use tower_outcome::store::{Batch, OutcomeStore, RedisStore, StoreError};
 
-use super::proxy::Fake;
+use super::{proxy::Fake, server::Server};
 
 async fn asked(url: &str, limit: Duration) -> StoreError {
     let store = RedisStore::builder(url)
@@ -140,7 +140,7 @@ async fn scopes_that_are_answered_with_nonsense_are_left_out() {
         _ => b"-ERR unknown command\r\n".to_vec(),
     })
     .await;
-    let store = RedisStore::builder(fake.url())
+    let store = Server::builder_of(fake.url())
         .password("word")
         .build()
         .unwrap();

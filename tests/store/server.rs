@@ -2,13 +2,14 @@
 
 use std::{
     env, fs,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
+use tokio::net::TcpSocket;
 use tower_outcome::store::{RedisStore, RedisStoreBuilder};
 
 /// Servers by their names; both are tried where both are there.
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Server {
     program: &'static str,
     child: Child,
-    port: u16,
+    port: Port,
     folder: PathBuf,
     arguments: Vec<String>,
     password: Option<String>,
@@ -54,8 +55,8 @@ impl Server {
             .map(|pair| pair[1].clone());
         // Somebody else may take the port before the server does.
         for _ in 0..5 {
-            let port = free_port();
-            let child = spawn(program, port, &folder, &arguments);
+            let port = Port::new();
+            let child = spawn(program, port.number, &folder, &arguments);
             let mut server = Self {
                 program,
                 child,
@@ -73,13 +74,13 @@ impl Server {
 
     pub fn url(&self) -> String {
         match &self.password {
-            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
-            None => format!("redis://127.0.0.1:{}", self.port),
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port()),
+            None => format!("redis://127.0.0.1:{}", self.port()),
         }
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number
     }
 
     pub fn store(&self) -> RedisStore {
@@ -88,7 +89,12 @@ impl Server {
 
     /// With more time to answer than an idle server ever needs, as many tests run at once.
     pub fn builder(&self) -> RedisStoreBuilder {
-        RedisStore::builder(self.url())
+        Self::builder_of(self.url())
+    }
+
+    /// The same, by way of another address.
+    pub fn builder_of(url: String) -> RedisStoreBuilder {
+        RedisStore::builder(url)
             .answer_timeout(Duration::from_secs(5))
             .connect_timeout(Duration::from_secs(5))
     }
@@ -96,7 +102,15 @@ impl Server {
     /// Somebody else who is connected.
     pub fn client(&self) -> redis::Connection {
         let client = redis::Client::open(self.url()).unwrap();
-        client.get_connection_with_timeout(PATIENCE).unwrap()
+        let since = Instant::now();
+        loop {
+            match client.get_connection_with_timeout(PATIENCE) {
+                Ok(connection) => return connection,
+                // Such as a signal in the middle of it.
+                Err(error) => assert!(since.elapsed() < PATIENCE, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Asks the server something, as somebody else.
@@ -111,6 +125,15 @@ impl Server {
     /// Does something as somebody else, whatever comes of it.
     pub fn tell(&self, words: &[&str]) {
         self.ask::<redis::Value>(words);
+    }
+
+    /// Waits where a bucket is about to end, for a test that is over within a few seconds.
+    pub async fn early_in_a_bucket(&self) {
+        let time: (u64, u64) = self.ask(&["TIME"]);
+        let passed = time.0 % 10;
+        if passed >= 5 {
+            tokio::time::sleep(Duration::from_secs(10 - passed)).await;
+        }
     }
 
     /// Lets it hang: its sockets take what comes, and nothing is answered.
@@ -130,7 +153,7 @@ impl Server {
     /// Starts it again after a kill, on the same port.
     pub fn restart(&mut self) {
         for _ in 0..20 {
-            self.child = spawn(self.program, self.port, &self.folder, &self.arguments);
+            self.child = spawn(self.program, self.port(), &self.folder, &self.arguments);
             if self.answers() {
                 return;
             }
@@ -146,7 +169,7 @@ impl Server {
 
     /// Waits until it answers; `false` if it has ended.
     fn answers(&mut self) -> bool {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port())).unwrap();
         let since = Instant::now();
         while since.elapsed() < PATIENCE {
             if self.child.try_wait().unwrap().is_some() {
@@ -201,13 +224,27 @@ fn is_there(program: &str) -> bool {
     version.is_ok_and(|output| output.status.success())
 }
 
-/// A port that nobody has now, low enough for a cluster, whose nodes take the one 10,000 above too.
-pub fn free_port() -> u16 {
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if port < 55_000 {
-            return port;
+/// A port of a server, whether that runs or not.
+pub struct Port {
+    pub number: u16,
+    /// Bound, but not listened to: with that Linux gives the port to nobody who asks for any, while the
+    /// server may still have it. Other systems would refuse it to the server, too.
+    _held: Option<TcpSocket>,
+}
+
+impl Port {
+    /// Finds one that nobody has now, low enough for a cluster, whose nodes take the one 10,000 above too.
+    pub fn new() -> Self {
+        loop {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_reuseaddr(true).unwrap();
+            let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            socket.bind(any).unwrap();
+            let number = socket.local_addr().unwrap().port();
+            if number < 55_000 {
+                let _held = cfg!(target_os = "linux").then_some(socket);
+                return Self { number, _held };
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use rcgen::{
 };
 use tower_outcome::store::{Batch, OutcomeStore, RedisStore};
 
-use super::server::{Server, free_port};
+use super::server::{Port, Server};
 
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -46,10 +46,11 @@ async fn tls_trusts_whom_it_is_told_to() {
         path.to_str().unwrap().to_owned()
     };
     let (certificate, key) = authority.certify("localhost", ExtendedKeyUsagePurpose::ServerAuth);
-    let port = free_port().to_string();
+    let port = Port::new();
+    let number = port.number.to_string();
     let server = Server::start(&[
         "--tls-port",
-        &port,
+        &number,
         "--tls-cert-file",
         &file("server.pem", &certificate),
         "--tls-key-file",
@@ -61,10 +62,10 @@ async fn tls_trusts_whom_it_is_told_to() {
     if server.is_none() {
         return;
     }
-    let url = format!("rediss://localhost:{port}");
+    let url = format!("rediss://localhost:{number}");
     let (certificate, key) = authority.certify("client", ExtendedKeyUsagePurpose::ClientAuth);
     let builder = || {
-        RedisStore::builder(&url)
+        Server::builder_of(url.clone())
             .root_certificates(authority.issuer.pem())
             .client_certificate(&*certificate, &*key)
     };
@@ -78,7 +79,6 @@ async fn tls_trusts_whom_it_is_told_to() {
     assert!(waited.is_err());
 
     let of_another = Authority::new();
-    let url = format!("rediss://localhost:{port}");
     for (what, store) in [
         ("of the system", RedisStore::builder(&url).build()),
         (

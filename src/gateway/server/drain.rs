@@ -54,6 +54,11 @@ impl Draining {
         *self.told.borrow() != Phase::Serves
     }
 
+    /// Returns whether the server stops.
+    pub(in crate::gateway) fn has_begun(&self) -> bool {
+        *self.told.borrow() == Phase::Stops
+    }
+
     /// Waits until the server stops; for ever, if it has gone away without that.
     pub(super) async fn begun(&mut self) {
         if self

@@ -16,7 +16,7 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -26,7 +26,7 @@ use hyper_util::{
 use tokio::{
     net::TcpListener,
     task::yield_now,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tower::{Service, service_fn};
 
@@ -52,8 +52,9 @@ use crate::{
 const BREATH: Duration = Duration::from_millis(100);
 /// A peer that is gone is noticed after twice this.
 const PING: Duration = Duration::from_secs(30);
-/// A connection that is as young as this when the server stops has its first request on the way.
-const STRANGER: Duration = Duration::from_millis(500);
+/// A connection that is open when the server stops may have a request on the way, or one that nobody
+/// has read yet: it is heard for as long, and told with the answer that it is the last.
+const LINGER: Duration = Duration::from_millis(500);
 /// For those who wait to be accepted when the server stops.
 const QUEUE: Duration = Duration::from_millis(100);
 /// Bounds what a single connection can ask for at a time.
@@ -259,12 +260,13 @@ async fn serve_connection<S>(
 {
     let connection = server.serve_connection_with_upgrades(TokioIo::new(connection), service);
     let mut connection = pin!(connection);
-    let known = Instant::now() + STRANGER;
     let told = async {
         draining.begun().await;
-        sleep_until(known).await;
+        sleep(LINGER).await;
     };
     let served = tokio::select! {
+        // What has come is read before it is closed.
+        biased;
         served = connection.as_mut() => served,
         () = told => {
             connection.as_mut().graceful_shutdown();
@@ -310,7 +312,7 @@ where
     TowerToHyperService::new(service_fn(move |mut request: Request<Incoming>| {
         let mut service = service.clone();
         let pace = pace.clone();
-        let version = request.version();
+        let (version, draining) = (request.version(), draining.clone());
         let checked = guard::inspect(&request)
             .map_err(|why| (StatusCode::BAD_REQUEST, why.into()))
             .and_then(|asked| hosts.check(&request, asked.as_ref()));
@@ -326,7 +328,13 @@ where
                 }
                 Err((status, why)) => refuse(&dialect::OpenAi, status, &why),
             };
-            Ok(pace.set(response, version))
+            let mut response = pace.set(response, version);
+            let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if version < Version::HTTP_2 && !upgrades && draining.has_begun() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok(response)
         }
     }))
 }

@@ -167,9 +167,13 @@ async fn a_snapshot_is_written_only_when_something_changed() {
     sleep(Duration::from_millis(300)).await;
     assert_eq!(folder.names(), ["state.lock"]);
     learn(&router);
-    until("written", || keeping.writes().done == 1).await;
+    until("written", || keeping.writes().done > 0).await;
+    // A write that came in the midst of it is followed by another one, and that by none.
     sleep(Duration::from_millis(300)).await;
-    assert_eq!(keeping.writes().done, 1);
+    let done = keeping.writes().done;
+    assert!(done <= 2, "{done}");
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(keeping.writes().done, done);
     let size = fs::metadata(folder.state()).unwrap().len();
     assert_eq!(keeping.writes().bytes, size);
     keeping.stop().await;

@@ -8,7 +8,7 @@ async fn f42_a_server_that_is_killed_under_load_fails_and_delays_no_request() {
         return;
     };
     let (refusing, well) = (refusing().await, Raw::json(200, WELL).await);
-    let pair = Pair::new("killed", 1, refusing, &well, &server).await;
+    let pair = Pair::with("killed", 1, refusing, &well, &server, "").await;
     let stop = Arc::new(AtomicBool::new(false));
     let load = pair.gateways.each_ref().map(|gateway| {
         let (address, stop) = (gateway.address, stop.clone());
@@ -56,7 +56,9 @@ async fn f42_a_server_that_is_killed_under_load_fails_and_delays_no_request() {
     );
     // The machine may have more to do; a request that waits for the store would wait for ever.
     assert!(last < Duration::from_secs(2), "{last:?}");
-    assert!(healed < Duration::from_secs(4), "{healed:?}");
+    // Two seconds for each, where a request takes a few milliseconds.
+    let patience = Duration::from_secs(4) + 100 * p50;
+    assert!(healed < patience, "{healed:?}, not {patience:?}");
     pair.stop().await;
 }
 
@@ -118,7 +120,7 @@ async fn f43_a_server_that_hangs_holds_up_neither_requests_nor_the_end() {
         return;
     };
     let (refusing, well) = (refusing().await, Raw::json(200, WELL).await);
-    let pair = Pair::new("hangs", 1, refusing, &well, &server).await;
+    let pair = Pair::with("hangs", 1, refusing, &well, &server, "").await;
     server.freeze();
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(if is_full() { 10 } else { 2 }) {

@@ -33,6 +33,8 @@ use crate::{
 };
 
 const SECRET: &str = "deployment-canary-4c1e";
+/// More time to answer than a server needs on any machine: what it gave out and nobody waited for is lost.
+const PATIENT: &str = "answer_timeout_ms = 2000";
 /// What a provider is asked that is to refuse.
 const REFUSE: &str = "refuse-this";
 
@@ -87,7 +89,19 @@ impl Pair {
         well: &Raw,
         server: &Server,
     ) -> Self {
-        let store = format!("url = \"{}\"", server.url());
+        Self::with(name, pools, refusing, well, server, PATIENT).await
+    }
+
+    /// With more in the configuration of the store.
+    async fn with(
+        name: &str,
+        pools: usize,
+        refusing: SocketAddr,
+        well: &Raw,
+        server: &Server,
+        more: &str,
+    ) -> Self {
+        let store = format!("url = \"{}\"\n{more}", server.url());
         let folder = |of: &str| Folder::new(&format!("{name}-{of}"), pools, refusing, well, &store);
         let folders = [folder("a"), folder("b")];
         let gateways = [folders[0].start().await, folders[1].start().await];

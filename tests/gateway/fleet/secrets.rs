@@ -32,10 +32,11 @@ async fn f40_no_secret_and_no_prompt_comes_into_the_store_or_is_shown() {
         return;
     };
     let (refusing, well) = (refusing().await, Raw::json(200, WELL).await);
-    let store = "url_env = \"REDIS\"\n[[key]]\nname = \"team\"\ntenant = \"tenant-canary\"\n\
-                 sha256 = \"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\"";
+    let key = "[[key]]\nname = \"team\"\ntenant = \"tenant-canary\"\n\
+               sha256 = \"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\"";
+    let store = format!("url_env = \"REDIS\"\n{PATIENT}\n{key}");
     let folders = ["a", "b"].map(|of| {
-        let folder = Folder::new(&format!("canary-{of}"), 1, refusing, &well, store);
+        let folder = Folder::new(&format!("canary-{of}"), 1, refusing, &well, &store);
         let file = folder.0.join("gateway.toml");
         let config = fs::read_to_string(&file).unwrap();
         let with_key = "name = \"two\"\napi_key_env = \"KEY\"";

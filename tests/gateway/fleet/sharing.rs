@@ -71,11 +71,11 @@ async fn a_configuration_that_is_loaded_anew_goes_on_sharing() {
         served(b, "first-0", "hello").await == "second-0"
     })
     .await;
-    let fleet = fleet(b).await;
-    assert_eq!(
-        (&fleet["connected"], &fleet["instances"]),
-        (&json!(true), &json!(2))
-    );
+    until("it goes on with the other", async || {
+        let fleet = fleet(b).await;
+        fleet["connected"] == true && fleet["instances"] == 2
+    })
+    .await;
     let [a, b] = pair.gateways;
     let said = b.stop().await.join("\n");
     let told = "[store] has changed: that takes effect after a restart";
@@ -192,10 +192,11 @@ async fn what_was_learned_alone_is_known_to_one_that_shares() {
     )
     .unwrap();
     let gateway = Process::start_with(&folder.0, &[("SECRET", SECRET)]).await;
+    let resumed = state(&gateway, "").await["pools"][0]["targets"].clone();
     let response = post(gateway.address, CHAT, chat("first", "hello")).await;
     let headers = response.headers();
     let first = ["x-outcome-model", "x-outcome-attempts"].map(|name| text(headers, name));
-    assert_eq!(first, ["second", "1"]);
+    assert_eq!(first, ["second", "1"], "{:?} {resumed}", gateway.before);
     until("it shares", async || {
         fleet(&gateway).await["connected"] == true
     })

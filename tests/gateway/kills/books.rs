@@ -81,12 +81,12 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// Begins with what a gateway found, which tells at `now` what that is.
-    pub(super) fn open(&mut self, kept: &Kept, state: &Value, now: f64) {
+    /// Begins with what a gateway found, which tells between two times what that is.
+    pub(super) fn open(&mut self, kept: &Kept, state: &Value, told: [f64; 2]) {
         for (index, name) in TARGETS.into_iter().enumerate() {
             let target = &state["pools"][0]["targets"][index];
             assert_eq!(target["name"], name);
-            let since = kept.at.map_or(0.0, |at| now - at);
+            let since = told.map(|now| kept.at.map_or(0.0, |at| now - at));
             let expected = faded(kept.scores[index], since, SCORES_HALVE_S);
             let scores = target["scores"].as_f64().unwrap();
             within(scores, expected, &format!("scores of {name}"));
@@ -112,12 +112,22 @@ impl Books {
         scored.filter(|scored| *scored < at).count()
     }
 
-    /// A snapshot that was left at `killed` holds what came before it was made, and as much as came
-    /// before the last interval; and nothing that was not sent.
-    pub(super) fn check(&self, kept: &Kept, killed: f64) {
+    /// Returns how long a call took as a rule, if any was answered.
+    pub(super) fn usual_call(&self) -> Option<f64> {
+        let calls = self.sent.iter();
+        let mut calls: Vec<_> = calls
+            .filter_map(|one| Some(one.answered? - one.begun))
+            .collect();
+        calls.sort_by(f64::total_cmp);
+        calls.get(calls.len() / 2).copied()
+    }
+
+    /// A snapshot that was left by who was killed between `killed` and `dead` holds what came before it
+    /// was made, and as much as came before the last interval; and nothing that was not sent.
+    pub(super) fn check(&self, kept: &Kept, killed: f64, dead: f64) {
         let must = killed - INTERVAL_S - SLACK_S;
         let made = kept.at.unwrap_or(f64::NEG_INFINITY);
-        self.check_from(kept, must.max(made), killed);
+        self.check_from(kept, must.max(made), dead);
     }
 
     /// A snapshot that was left by who was told to stop holds everything.
@@ -132,7 +142,7 @@ impl Books {
             assert_eq!(self.scored_before(must), 0, "there is no snapshot");
             return;
         };
-        let before = at - self.before.at.unwrap_or(at);
+        let before = [at - self.before.at.unwrap_or(at); 2];
         for (target, name) in TARGETS.into_iter().enumerate() {
             let sent = || self.sent.iter().filter(|one| one.target == target);
             let [mut least, mut most] = faded(self.before.scores[target], before, SCORES_HALVE_S);
@@ -140,7 +150,7 @@ impl Books {
                 let Some(begun) = one.score_begun else {
                     continue;
                 };
-                let [low, high] = faded(1.0, at - begun, SCORES_HALVE_S);
+                let [low, high] = faded(1.0, [at - begun; 2], SCORES_HALVE_S);
                 least += low * share(one.scored.is_some_and(|scored| scored < must));
                 most += high * share(begun < may);
             }
@@ -176,8 +186,7 @@ fn within(found: f64, [least, most]: [f64; 2], what: &str) {
     );
 }
 
-/// What may be left of a count after some seconds, at least and at most.
-fn faded(count: f64, seconds: f64, half_life: f64) -> [f64; 2] {
-    [seconds + LATE_S, seconds - LATE_S]
-        .map(|seconds| count * (-seconds.max(0.0) / half_life).exp2())
+/// What may be left of a count after so many seconds to so many, at least and at most.
+fn faded(count: f64, [fewest, most]: [f64; 2], half_life: f64) -> [f64; 2] {
+    [most + LATE_S, fewest - LATE_S].map(|seconds| count * (-seconds.max(0.0) / half_life).exp2())
 }
