@@ -9,10 +9,10 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 
 /// A head with a short body, bytes. To copy as much is cheaper than to have the kernel collect it
 /// from several places; beyond that it is not for long.
-pub(super) const SMALL: usize = 4096;
+const SMALL: usize = 4096;
 
 /// Returns what is to be written as one piece, if it is that or fits into `room`.
-pub(super) fn joined<'a>(bufs: &'a [IoSlice<'_>], room: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
+fn joined<'a>(bufs: &'a [IoSlice<'_>], room: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
     if let [piece] = bufs {
         return Some(piece);
     }
@@ -25,7 +25,7 @@ pub(super) fn joined<'a>(bufs: &'a [IoSlice<'_>], room: &'a mut [u8; SMALL]) -> 
     room.get(..filled)
 }
 
-/// A connection to an upstream that joins what is small.
+/// A connection that joins what is small.
 pub(crate) struct Joining<S>(pub(super) S);
 
 impl<S: Read + Unpin> Read for Joining<S> {

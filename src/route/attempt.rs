@@ -447,9 +447,9 @@ impl Attempt {
         if let Some((call, index)) = &self.call {
             call.settle(*index, verdict.clone());
         }
-        let head = self.head.as_ref();
-        let limits = head.map(|head| head.limits).unwrap_or_default();
-        let usage = usage.or_else(|| head?.usage).filter(Usage::is_credible);
+        let limits = self.head.as_ref().map(|head| head.limits);
+        let limits = limits.unwrap_or_default();
+        let usage = self.credible(usage);
         let class = verdict.class;
         let mut outcome = Outcome::new(verdict)
             .limits(limits)
@@ -463,6 +463,12 @@ impl Attempt {
         let cost = ticket.settle_at(outcome, now);
         self.note_cost(usage, cost);
         self.tell(routed.as_ref(), class, usage, cost);
+    }
+
+    /// Returns what the body reported, or else the head, where that can be so.
+    fn credible(&self, usage: Option<Usage>) -> Option<Usage> {
+        let usage = usage.or_else(|| self.head.as_ref()?.usage);
+        usage.filter(Usage::is_credible)
     }
 
     /// Tells the span how it ended.
@@ -523,9 +529,7 @@ impl Drop for Attempt {
         let has_failed = failed.is_some();
         let class = failed.map_or(Class::Abandoned, |verdict| verdict.class);
         // What came of the answer was paid for.
-        let usage = self.observer().and_then(|o| o.summary().usage);
-        let usage = usage.or_else(|| self.head.as_ref()?.usage);
-        let usage = usage.filter(Usage::is_credible);
+        let usage = self.credible(self.observer().and_then(|o| o.summary().usage));
         if let Some(ticket) = self.ticket.take() {
             let routed = (!self.span.is_disabled()).then(|| ticket.routed().clone());
             let gap = self.stall.as_mut().and_then(Stall::largest);

@@ -12,10 +12,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::{
-    super::join::{SMALL, joined},
-    pace::Pace,
-};
+use super::pace::Pace;
 
 /// As long as the preface of HTTP/2, and no longer than any request of HTTP/1.
 const FIRST: usize = 24;
@@ -105,11 +102,7 @@ impl AsyncWrite for Connection {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let stream = Pin::new(&mut this.stream);
-        let polled = match joined(bufs, &mut [0; SMALL]) {
-            Some(piece) => stream.poll_write(cx, piece),
-            None => stream.poll_write_vectored(cx, bufs),
-        };
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.bound(cx, polled)
     }
 

@@ -40,6 +40,7 @@ use self::{
 };
 use super::{
     guard::{self, Hosts},
+    join::Joining,
     refuse::refuse,
     service::READY,
 };
@@ -258,7 +259,8 @@ async fn serve_connection<S>(
         + 'static,
     S::Future: Send,
 {
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(connection), service);
+    let connection = Joining(TokioIo::new(connection));
+    let connection = server.serve_connection_with_upgrades(connection, service);
     let mut connection = pin!(connection);
     let told = async {
         draining.begun().await;
